@@ -18,15 +18,17 @@ static int64_t mtime_ns(const struct stat *status)
     return (int64_t)status->st_mtim.tv_sec * 1000000000 + status->st_mtim.tv_nsec;
 }
 
-bool file_map_open(struct file_map *map, const char *path, struct err *err)
+// Takes the descriptor over, also when it fails; a negative one is open's failure.
+static bool map_descriptor(struct file_map *map, int fd, const char *path,
+                           struct err *err)
 {
     struct stat status;
     void *bytes;
 
-    *map = (struct file_map){ .fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) };
-    if (map->fd < 0)
+    *map = (struct file_map){ .fd = fd };
+    if (fd < 0)
         return err_set_errno(err, "%s", path);
-    if (fstat(map->fd, &status) < 0) {
+    if (fstat(fd, &status) < 0) {
         err_set_errno(err, "%s", path);
         goto fail;
     }
@@ -38,7 +40,7 @@ bool file_map_open(struct file_map *map, const char *path, struct err *err)
         err_set(err, ERR_FORMAT, "%s: the file is empty", path);
         goto fail;
     }
-    bytes = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, map->fd, 0);
+    bytes = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (bytes == MAP_FAILED) {
         err_set_errno(err, "%s: cannot map the file", path);
         goto fail;
@@ -51,6 +53,19 @@ bool file_map_open(struct file_map *map, const char *path, struct err *err)
 fail:
     file_map_close(map);
     return false;
+}
+
+bool file_map_open(struct file_map *map, const char *path, struct err *err)
+{
+    return map_descriptor(map, open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), path, err);
+}
+
+bool file_map_open_at(struct file_map *map, int directory, const char *name,
+                      struct err *err)
+{
+    int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW;
+
+    return map_descriptor(map, openat(directory, name, flags), name, err);
 }
 
 void file_map_close(struct file_map *map)

@@ -22,6 +22,9 @@ struct file_map {
 };
 
 bool file_map_open(struct file_map *map, const char *path, struct err *err);
+
+// The same for a name in an open directory; a symbolic link is refused.
+bool file_map_open_at(struct file_map *map, int directory, const char *name, struct err *err);
 void file_map_close(struct file_map *map); // also accepts a zeroed or closed map
 bool file_map_unchanged(const struct file_map *map);
 

@@ -1,8 +1,8 @@
 // engine/format/quant.h
 // SPDX-License-Identifier: MIT
 //
-// Types of stored weights: sizes of their blocks, and exact dequantisation in plain C. This
-// is the reference that the shaders and the upload repacking are tested against; the
+// Types of stored weights: sizes of their blocks, and exact dequantisation in plain C.
+// This is the reference that the shaders and the upload repacking are tested against; the
 // reference itself is tested against vectors made by the `gguf` Python package.
 //
 // Source: ggml-common.h (layouts) and ggml-quants.c (meaning) of the ggml project.
@@ -39,8 +39,9 @@ struct quant_traits {
     uint32_t block_bytes;
 };
 
-// NULL for a type that we cannot read. quant_type_name also knows the others' names, so that
-// they can be refused by name ("IQ2_XXS"); it returns NULL for numbers nobody has assigned.
+// NULL for a type that we cannot read. quant_type_name also knows the others' names, so
+// that they can be refused by name ("IQ2_XXS"); it returns NULL for numbers nobody has
+// assigned.
 const struct quant_traits *quant_traits(uint32_t type);
 const char *quant_type_name(uint32_t type);
 
@@ -49,8 +50,8 @@ const char *quant_type_name(uint32_t type);
 void quant_dequantise(enum quant_type type, const uint8_t *bytes, size_t count,
                       float *values);
 
-float half_to_float(uint16_t half);     // IEEE 754 binary16, exact
-uint16_t float_to_half(float value);    // round to nearest even
+float half_to_float(uint16_t half);  // IEEE 754 binary16, exact
+uint16_t float_to_half(float value); // round to nearest even
 float bfloat16_to_float(uint16_t bits);
 
 #endif
