@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void format_text(struct err *err, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void
+format_text(struct err *err, const char *format, va_list args)
 {
     int len = vsnprintf(err->text, sizeof(err->text), format, args);
 
