@@ -21,6 +21,7 @@ struct part {
     size_t text_len;
     const char *image_path; // PART_IMAGE: where the original bytes are
     const char *image_hash; // PART_IMAGE: SHA-256 of the original bytes, hexadecimal
+    const char *image_name; // PART_IMAGE: what the person calls it, usually the file's name
 };
 
 struct message {

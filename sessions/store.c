@@ -1,0 +1,611 @@
+// sessions/store.c
+// SPDX-License-Identifier: MIT
+//
+// The connection to the one SQLite file: opening, identity, migration, transactions, and
+// the translation of SQLite's errors into what a person can do about them.
+//
+// Invariants:
+//  1. Write-ahead logging is only used by SQLite 3.51.3 and later: earlier ones can
+//  corrupt
+//     the file when two connections checkpoint at once (sqlite.org/wal.html, "the
+//     WAL-reset bug"). Otherwise the journal is truncated and the directory synced
+//     (EXTRA).
+//  2. Every write is BEGIN IMMEDIATE ... COMMIT: a read transaction that is upgraded
+//  ignores
+//     the busy timeout.
+//  3. A file whose user_version is newer than ours, or that is not ours, is never
+//  written.
+//  4. After a failed sync nothing that this connection says can be trusted (Rebello et
+//  al.,
+//     "Can Applications Recover from fsync Failures?", USENIX ATC 2020): it refuses to go
+//     on.
+//  5. No file descriptor on the database is opened or closed here besides SQLite's own:
+//     closing one would drop SQLite's POSIX locks.
+#include "sessions/private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+
+#define VERSION_WITH_SAFE_WAL 3051003
+#define VALUE_LIMIT           (128 << 20) // bytes of one value or row
+#define SCRUB_IN_MEMORY       ((int64_t)512 << 20)
+
+// ---------------------------------------------------------------------------
+// Errors
+
+static bool is_sync_failure(int code)
+{
+    return code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC ||
+           code == SQLITE_IOERR_TRUNCATE;
+}
+
+bool store_fail(struct sessions *s, struct err *err)
+{
+    int code = sqlite3_extended_errcode(s->db);
+    const char *what = sqlite3_errmsg(s->db);
+
+    if (is_sync_failure(code))
+        s->failed = true;
+    switch (code & 0xff) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return err_set(err, ERR_BUSY,
+                       "%s: another oriel is using it; nothing was saved, try again",
+                       s->path);
+    case SQLITE_FULL:
+        return err_set(err, ERR_IO, "%s: the disk is full; free some space and try again",
+                       s->path);
+    case SQLITE_IOERR:
+        return err_set(err, ERR_IO, "%s: the disk fails (%s, code %d); %s", s->path, what,
+                       code,
+                       s->failed ? "save elsewhere, then start again" : "try again");
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+    case SQLITE_AUTH:
+        return err_set(err, ERR_UNSUPPORTED, "%s: cannot be written (%s)", s->path, what);
+    case SQLITE_CANTOPEN:
+        return err_set(err, ERR_IO, "%s: cannot be opened; is its directory writable?",
+                       s->path);
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return err_set(err, ERR_FORMAT,
+                       "%s: the file is damaged (%s); it was left as it is: move it away "
+                       "and start again, or put back a copy",
+                       s->path, what);
+    case SQLITE_NOMEM:
+        return err_set(err, ERR_MEMORY, "%s: out of memory", s->path);
+    case SQLITE_TOOBIG:
+        return err_set(err, ERR_LIMIT, "%s: larger than %d bytes", s->path, VALUE_LIMIT);
+    default:
+        return err_set(err, ERR_FORMAT, "%s: %s (code %d)", s->path, what, code);
+    }
+}
+
+// ---------------------------------------------------------------------------
+// SQL
+
+static int bind(sqlite3_stmt *statement, const char *types, va_list args)
+{
+    int result = SQLITE_OK;
+
+    for (int i = 1; types[i - 1] != '\0' && result == SQLITE_OK; i++) {
+        const char *text;
+        size_t len;
+
+        switch (types[i - 1]) {
+        case 'i':
+            result = sqlite3_bind_int64(statement, i, va_arg(args, int64_t));
+            break;
+        case 's':
+            text = va_arg(args, const char *);
+            result = sqlite3_bind_text(statement, i, text, -1, SQLITE_STATIC);
+            break;
+        case 'S':
+            text = va_arg(args, const char *);
+            len = va_arg(args, size_t);
+            result =
+                sqlite3_bind_text64(statement, i, text, len, SQLITE_STATIC, SQLITE_UTF8);
+            break;
+        case 'b':
+            text = va_arg(args, const char *);
+            len = va_arg(args, size_t);
+            result = sqlite3_bind_blob64(statement, i, text, len, SQLITE_STATIC);
+            break;
+        default:
+            bug("store_prepare: type '%c'", types[i - 1]);
+        }
+    }
+    return result;
+}
+
+static sqlite3_stmt *prepare(struct sessions *s, struct err *err, const char *sql,
+                             const char *types, va_list args)
+{
+    sqlite3_stmt *statement = NULL;
+
+    if (s->failed) {
+        err_set(
+            err, ERR_IO,
+            "%s: an earlier write could not be made safe; save elsewhere, then start again",
+            s->path);
+        return NULL;
+    }
+    if (sqlite3_prepare_v2(s->db, sql, -1, &statement, NULL) == SQLITE_OK &&
+        bind(statement, types, args) == SQLITE_OK)
+        return statement;
+    store_fail(s, err);
+    sqlite3_finalize(statement);
+    return NULL;
+}
+
+sqlite3_stmt *store_prepare(struct sessions *s, struct err *err, const char *sql,
+                            const char *types, ...)
+{
+    sqlite3_stmt *statement;
+    va_list args;
+
+    va_start(args, types);
+    statement = prepare(s, err, sql, types, args);
+    va_end(args);
+    return statement;
+}
+
+enum step store_step(struct sessions *s, sqlite3_stmt *statement, struct err *err)
+{
+    switch (sqlite3_step(statement)) {
+    case SQLITE_ROW:
+        return STEP_ROW;
+    case SQLITE_DONE:
+        return STEP_DONE;
+    default:
+        store_fail(s, err);
+        return STEP_FAILED;
+    }
+}
+
+static bool run(struct sessions *s, struct err *err, sqlite3_stmt *statement)
+{
+    enum step step = statement != NULL ? STEP_ROW : STEP_FAILED;
+
+    while (step == STEP_ROW)
+        step = store_step(s, statement, err);
+    sqlite3_finalize(statement);
+    return step == STEP_DONE;
+}
+
+bool store_run(struct sessions *s, struct err *err, const char *sql, const char *types,
+               ...)
+{
+    sqlite3_stmt *statement;
+    va_list args;
+
+    va_start(args, types);
+    statement = prepare(s, err, sql, types, args);
+    va_end(args);
+    return run(s, err, statement);
+}
+
+bool store_int(struct sessions *s, struct err *err, int64_t *value, int64_t absent,
+               const char *sql, const char *types, ...)
+{
+    enum step step = STEP_FAILED;
+    sqlite3_stmt *statement;
+    va_list args;
+
+    va_start(args, types);
+    statement = prepare(s, err, sql, types, args);
+    va_end(args);
+    if (statement != NULL)
+        step = store_step(s, statement, err);
+    if (step != STEP_FAILED)
+        *value = step == STEP_ROW ? sqlite3_column_int64(statement, 0) : absent;
+    sqlite3_finalize(statement);
+    return step != STEP_FAILED;
+}
+
+bool store_begin(struct sessions *s, struct err *err)
+{
+    if (s->read_only != NULL)
+        return err_set(err, ERR_UNSUPPORTED, "%s: %s", s->path, s->read_only);
+    return store_run(s, err, "BEGIN IMMEDIATE", "");
+}
+
+bool store_end(struct sessions *s, bool ok, struct err *err)
+{
+    if (ok && store_run(s, err, "COMMIT", ""))
+        return true;
+    // SQLite may already have rolled back by itself (disk full, I/O error).
+    if (sqlite3_get_autocommit(s->db) == 0)
+        sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+    return false;
+}
+
+bool store_begin_read(struct sessions *s, struct err *err)
+{
+    return store_run(s, err, "BEGIN", "");
+}
+
+void store_end_read(struct sessions *s)
+{
+    if (sqlite3_get_autocommit(s->db) == 0)
+        sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL);
+}
+
+bool store_text(sqlite3_stmt *statement, int column, struct arena *arena,
+                const char **text, size_t *len, struct err *err)
+{
+    const char *value = (const char *)sqlite3_column_text(statement, column);
+    size_t size = (size_t)sqlite3_column_bytes(statement, column);
+
+    *text = NULL;
+    if (len != NULL)
+        *len = size;
+    if (value == NULL)
+        return true;
+    *text = arena_string(arena, value, size);
+    return *text != NULL ||
+           err_set(err, ERR_LIMIT, "too much text for %zu bytes of memory",
+                   arena->budget);
+}
+
+void store_id(sqlite3_stmt *statement, int column, char id[SESSIONS_ID])
+{
+    const char *value = (const char *)sqlite3_column_text(statement, column);
+
+    snprintf(id, SESSIONS_ID, "%s", value != NULL ? value : "");
+}
+
+// ---------------------------------------------------------------------------
+// Migration
+
+char *store_backup_path(const struct sessions *s, int version)
+{
+    return alloc_printf("%s.version-%d.backup", s->path, version);
+}
+
+static bool sync_path(const char *path, int flags)
+{
+    int fd = open(path, flags | O_CLOEXEC);
+    bool ok = fd >= 0 && fsync(fd) == 0;
+
+    if (fd >= 0)
+        close(fd);
+    return ok;
+}
+
+// VACUUM INTO an empty file that is already private, then rename: the backup is whole or
+// it is not there.
+static bool back_up(struct sessions *s, int version, struct err *err)
+{
+    char *path = store_backup_path(s, version);
+    char *temporary = alloc_printf("%s.XXXXXX", path);
+    int fd = mkostemp(temporary, O_CLOEXEC);
+    bool ok = fd >= 0;
+
+    if (!ok)
+        err_set_errno(err, "%s: cannot write a backup before changing the store",
+                      temporary);
+    else
+        close(fd);
+    ok = ok && store_run(s, err, "VACUUM INTO ?1", "s", temporary);
+    if (ok && (!sync_path(temporary, O_RDWR) || rename(temporary, path) < 0 ||
+               !sync_path(s->directory, O_RDONLY | O_DIRECTORY)))
+        ok = err_set_errno(err, "%s: cannot write a backup before changing the store",
+                           path);
+    if (!ok && fd >= 0)
+        unlink(temporary);
+    free(temporary);
+    free(path);
+    return ok;
+}
+
+static bool check_is_ok(struct sessions *s, const char *pragma, struct err *err)
+{
+    sqlite3_stmt *statement = store_prepare(s, err, pragma, "");
+    enum step step = statement != NULL ? store_step(s, statement, err) : STEP_FAILED;
+    bool ok = step == STEP_DONE;
+
+    if (step == STEP_ROW) {
+        const char *found = (const char *)sqlite3_column_text(statement, 0);
+
+        ok = found != NULL && strcmp(found, "ok") == 0;
+        if (!ok)
+            err_set(err, ERR_FORMAT, "%s: the file is damaged: %s", s->path,
+                    found != NULL ? found : "?");
+    }
+    sqlite3_finalize(statement);
+    return ok;
+}
+
+static bool run_steps(struct sessions *s, int from, int to, struct err *err)
+{
+    char pragma[64];
+
+    for (int i = from; i < to; i++)
+        if (sqlite3_exec(s->db, schema_steps[i], NULL, NULL, NULL) != SQLITE_OK)
+            return store_fail(s, err);
+    snprintf(pragma, sizeof(pragma), "PRAGMA user_version = %d", to);
+    if (!store_run(s, err, pragma, ""))
+        return false;
+    if (from == 0) {
+        snprintf(pragma, sizeof(pragma), "PRAGMA application_id = %d",
+                 STORE_APPLICATION_ID);
+        return store_run(s, err, pragma, "");
+    }
+    return check_is_ok(s, "PRAGMA foreign_key_check", err) &&
+           check_is_ok(s, "PRAGMA quick_check", err);
+}
+
+bool store_migrate(struct sessions *s, int version, struct err *err)
+{
+    int64_t from;
+    bool ok;
+
+    if (!store_int(s, err, &from, 0, "PRAGMA user_version", ""))
+        return false;
+    if (from >= version)
+        return true;
+    if (from > 0 && s->directory != NULL && !back_up(s, (int)from, err))
+        return false;
+    if (!store_begin(s, err))
+        return false;
+    // Another instance may have been faster: what counts is the version under the lock.
+    ok = store_int(s, err, &from, 0, "PRAGMA user_version", "");
+    if (ok && from < version)
+        ok = run_steps(s, (int)from, version, err);
+    return store_end(s, ok, err);
+}
+
+// ---------------------------------------------------------------------------
+// Opening
+
+static bool take_directory(struct sessions *s, const char *directory, struct err *err)
+{
+    struct stat status;
+
+    s->directory = directory != NULL
+                       ? alloc_string(directory)
+                       : file_xdg_directory("XDG_STATE_HOME", ".local/state", err);
+    if (s->directory == NULL || !file_make_directories(s->directory, err))
+        return false;
+    if (stat(s->directory, &status) < 0)
+        return err_set_errno(err, "%s", s->directory);
+    if (!S_ISDIR(status.st_mode))
+        return err_set(err, ERR_IO, "%s: not a directory", s->directory);
+    if (status.st_uid != geteuid())
+        return err_set(err, ERR_UNSUPPORTED,
+                       "%s: belongs to another user; conversations are not kept there",
+                       s->directory);
+    if ((status.st_mode & 077) != 0 && chmod(s->directory, 0700) < 0 && errno != EROFS)
+        return err_set_errno(err, "%s: others can read it, and that cannot be changed",
+                             s->directory);
+    return true;
+}
+
+// SQLite gives its journal the permissions of the database, so only this file matters.
+static bool take_file(struct sessions *s, struct err *err)
+{
+    struct stat status;
+    int fd = open(s->path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+    if (fd >= 0) {
+        bool ok = fchmod(fd, 0600) == 0;
+
+        close(fd);
+        return ok || err_set_errno(err, "%s", s->path);
+    }
+    if (lstat(s->path, &status) < 0)
+        return err_set_errno(err, "%s: cannot be created", s->path);
+    if (!S_ISREG(status.st_mode))
+        return err_set(err, ERR_IO, "%s: not a regular file", s->path);
+    if (status.st_uid != geteuid())
+        return err_set(err, ERR_UNSUPPORTED, "%s: belongs to another user", s->path);
+    if ((status.st_mode & 077) != 0 && chmod(s->path, 0600) < 0 && errno != EROFS)
+        return err_set_errno(err, "%s: others can read it, and that cannot be changed",
+                             s->path);
+    return true;
+}
+
+static bool configure(struct sessions *s, struct err *err)
+{
+    sqlite3_extended_result_codes(s->db, 1);
+    sqlite3_busy_timeout(s->db, STORE_BUSY_MS);
+    sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    sqlite3_db_config(s->db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
+    sqlite3_limit(s->db, SQLITE_LIMIT_LENGTH, VALUE_LIMIT);
+    sqlite3_limit(s->db, SQLITE_LIMIT_SQL_LENGTH, 64 << 10);
+    sqlite3_limit(s->db, SQLITE_LIMIT_ATTACHED, 1); // VACUUM needs one
+    return store_run(s, err, "PRAGMA foreign_keys = ON", "") &&
+           store_run(s, err, "PRAGMA cell_size_check = ON", "") &&
+           store_run(s, err, "PRAGMA mmap_size = 0", "") &&
+           store_run(s, err, "PRAGMA secure_delete = ON", "") &&
+           (s->directory != NULL || store_run(s, err, "PRAGMA temp_store = MEMORY", ""));
+}
+
+// Decides whether the file is ours and may be written.
+static bool identify(struct sessions *s, struct err *err)
+{
+    int64_t application, version, tables;
+
+    if (!store_int(s, err, &application, 0, "PRAGMA application_id", "") ||
+        !store_int(s, err, &version, 0, "PRAGMA user_version", "") ||
+        !store_int(s, err, &tables, 0, "SELECT count(*) FROM sqlite_schema", ""))
+        return false;
+    if (application != STORE_APPLICATION_ID && (application != 0 || tables > 0))
+        return err_set(err, ERR_FORMAT, "%s: not a store of oriel", s->path);
+    if (version > schema_version)
+        s->read_only = "written by a newer oriel, so this one only reads it";
+    else if (sqlite3_db_readonly(s->db, "main") == 1)
+        s->read_only = "the file cannot be written, so nothing is saved";
+    if (s->read_only != NULL && version == 0)
+        return err_set(err, ERR_UNSUPPORTED, "%s: %s", s->path, s->read_only);
+    return s->read_only == NULL || store_run(s, err, "PRAGMA query_only = ON", "");
+}
+
+static bool set_journal(struct sessions *s, struct err *err)
+{
+    bool wal = sqlite3_libversion_number() >= VERSION_WITH_SAFE_WAL;
+    sqlite3_stmt *statement = store_prepare(
+        s, err, wal ? "PRAGMA journal_mode = WAL" : "PRAGMA journal_mode = TRUNCATE", "");
+    bool ok = statement != NULL && store_step(s, statement, err) == STEP_ROW;
+
+    if (ok) {
+        const char *mode = (const char *)sqlite3_column_text(statement, 0);
+
+        if (mode == NULL || strcmp(mode, wal ? "wal" : "truncate") != 0)
+            ok = err_set(err, ERR_BUSY, "%s: another program keeps it in journal mode %s",
+                         s->path, mode != NULL ? mode : "?");
+    }
+    sqlite3_finalize(statement);
+    return ok &&
+           store_run(s, err,
+                     wal ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = EXTRA",
+                     "");
+}
+
+static bool open_store(struct sessions *s, const struct sessions_params *params,
+                       struct err *err)
+{
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
+
+    if (params->ephemeral) {
+        s->path = alloc_string(":memory:");
+    } else {
+        if (!take_directory(s, params->directory, err))
+            return false;
+        s->path = alloc_printf("%s/sessions.db", s->directory);
+        if (!take_file(s, err))
+            return false;
+    }
+    if (sqlite3_open_v2(s->path, &s->db, flags, NULL) != SQLITE_OK)
+        return s->db != NULL ? store_fail(s, err)
+                             : err_set(err, ERR_MEMORY, "%s: out of memory", s->path);
+    if (!configure(s, err) || !identify(s, err))
+        return false;
+    if (s->read_only != NULL)
+        return true;
+    return (params->ephemeral || set_journal(s, err)) &&
+           store_migrate(s, schema_version, err) && instance_register(s, err);
+}
+
+struct sessions *sessions_open(const struct sessions_params *params, struct err *err)
+{
+    struct sessions *s = alloc_zero(sizeof(*s));
+    bool changed;
+
+    s->lock_fd = -1;
+    id_random(s->instance);
+    if (!open_store(s, params, err) || !sessions_changed(s, &changed, err))
+        sessions_close(&s);
+    return s;
+}
+
+void sessions_close(struct sessions **sessions)
+{
+    struct sessions *s = *sessions;
+
+    if (s == NULL)
+        return;
+    if (s->db != NULL) {
+        instance_leave(s);
+        sqlite3_close(s->db);
+    }
+    free(s->directory);
+    free(s->path);
+    free(s);
+    *sessions = NULL;
+}
+
+const char *sessions_read_only(const struct sessions *s)
+{
+    return s->read_only;
+}
+
+const char *sessions_file(const struct sessions *s)
+{
+    return s->path;
+}
+
+bool sessions_changed(struct sessions *s, bool *changed, struct err *err)
+{
+    int64_t version;
+
+    if (!store_int(s, err, &version, 0, "PRAGMA data_version", ""))
+        return false;
+    *changed = version != s->data_version;
+    s->data_version = version;
+    return true;
+}
+
+bool sessions_check(struct sessions *s, struct err *err)
+{
+    bool ok = check_is_ok(s, "PRAGMA integrity_check(1)", err) &&
+              check_is_ok(s, "PRAGMA foreign_key_check", err);
+
+    if (!ok || s->read_only != NULL)
+        return ok;
+    return store_begin(s, err) &&
+           store_end(s,
+                     store_run(s, err,
+                               "INSERT INTO parts_index (parts_index, rank) "
+                               "VALUES ('integrity-check', 1)",
+                               "") &&
+                         store_run(s, err,
+                                   "INSERT INTO titles_index (titles_index, rank) "
+                                   "VALUES ('integrity-check', 1)",
+                                   ""),
+                     err);
+}
+
+// ---------------------------------------------------------------------------
+// Forgetting
+
+static bool rebuild_indexes(struct sessions *s, struct err *err)
+{
+    return store_run(s, err, "INSERT INTO parts_index (parts_index) VALUES ('rebuild')",
+                     "") &&
+           store_run(s, err, "INSERT INTO titles_index (titles_index) VALUES ('rebuild')",
+                     "");
+}
+
+static bool remove_backups(const struct sessions *s, struct err *err)
+{
+    bool ok = true;
+
+    for (int version = 1; s->directory != NULL && version < schema_version; version++) {
+        char *path = store_backup_path(s, version);
+
+        if (unlink(path) < 0 && errno != ENOENT)
+            ok = err_set_errno(err, "%s: cannot be removed", path);
+        free(path);
+    }
+    return ok;
+}
+
+// VACUUM copies the file through a temporary one: kept in memory when it fits there, so
+// that not even an unlinked file outside our directory ever holds a conversation.
+bool store_scrub(struct sessions *s, struct err *err)
+{
+    int64_t bytes;
+
+    if (!store_begin(s, err) || !store_end(s, rebuild_indexes(s, err), err))
+        return false;
+    if (!store_int(
+            s, err, &bytes, 0,
+            "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size", ""))
+        return false;
+    if (bytes <= SCRUB_IN_MEMORY && !store_run(s, err, "PRAGMA temp_store = MEMORY", ""))
+        return false;
+    return store_run(s, err, "VACUUM", "") &&
+           store_run(s, err, "PRAGMA wal_checkpoint(TRUNCATE)", "") &&
+           remove_backups(s, err);
+}
