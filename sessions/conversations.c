@@ -262,8 +262,10 @@ static bool change_tags(struct sessions *s, const char *conversation, const char
          edit_tags((const char *)sqlite3_column_text(statement, 0), tag, present, &tags,
                    err);
     sqlite3_finalize(statement);
-    ok = ok && store_run(s, err, "UPDATE conversations SET tags = ?2 WHERE key = ?1",
-                         "iS", key, tags.data, tags.len);
+    ok = ok && unindex_title(s, key, err) &&
+         store_run(s, err, "UPDATE conversations SET tags = ?2 WHERE key = ?1", "iS", key,
+                   tags.data, tags.len) &&
+         index_title(s, key, err);
     str_release(&tags);
     return ok;
 }
