@@ -27,6 +27,8 @@ struct sessions {
     const char *read_only; // why, or NULL
     bool failed;           // a sync failed: what the file holds is unknown
     int64_t data_version;
+    int busy_ms; // how long to wait for others
+    int64_t busy_since_ns;
 };
 
 // ---------------------------------------------------------------------------

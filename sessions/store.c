@@ -29,10 +29,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/log.h"
 
 #define VERSION_WITH_SAFE_WAL 3051003
 #define VALUE_LIMIT           (128 << 20) // bytes of one value or row
@@ -414,10 +416,28 @@ static bool take_file(struct sessions *s, struct err *err)
     return true;
 }
 
+// Waits a few milliseconds, a different time for each. SQLite's own waiting grows to 100
+// ms and lets one of several busy programs starve for seconds.
+static int wait_for_others(void *user, int attempts)
+{
+    struct sessions *s = user;
+    struct timespec pause = { .tv_nsec = 0 };
+    uint16_t random;
+
+    if (attempts == 0)
+        s->busy_since_ns = clock_ns();
+    if (clock_ns() - s->busy_since_ns > (int64_t)s->busy_ms * 1000000)
+        return 0;
+    sqlite3_randomness(sizeof(random), &random);
+    pause.tv_nsec = 500000 + random * 100; // 0.5 to 7 ms
+    nanosleep(&pause, NULL);
+    return 1;
+}
+
 static bool configure(struct sessions *s, struct err *err)
 {
     sqlite3_extended_result_codes(s->db, 1);
-    sqlite3_busy_timeout(s->db, STORE_BUSY_MS);
+    sqlite3_busy_handler(s->db, wait_for_others, s);
     sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     sqlite3_db_config(s->db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
@@ -503,6 +523,7 @@ struct sessions *sessions_open(const struct sessions_params *params, struct err 
     bool changed;
 
     s->lock_fd = -1;
+    s->busy_ms = STORE_BUSY_MS;
     id_random(s->instance);
     if (!open_store(s, params, err) || !sessions_changed(s, &changed, err))
         sessions_close(&s);

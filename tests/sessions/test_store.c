@@ -398,7 +398,7 @@ static void a_store_held_by_another_is_busy_and_nothing_is_lost(void)
     make_directory();
     one = open_store();
     two = open_store();
-    sqlite3_busy_timeout(two->db, 20); // five seconds are for people
+    two->busy_ms = 20; // five seconds are for people
     OK(send_text(two, NULL, NULL, "question", &sent, &err));
     reply = begin_reply(two, sent.conversation, NULL, NULL);
     REQUIRE(reply != NULL);
