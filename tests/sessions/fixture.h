@@ -5,7 +5,7 @@
 #ifndef ORIEL_TESTS_SESSIONS_FIXTURE_H
 #define ORIEL_TESTS_SESSIONS_FIXTURE_H
 
-#include <ftw.h>
+#include <dirent.h>
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -28,18 +28,27 @@ UNUSED static void make_directory(void)
         abort();
 }
 
-UNUSED static int remove_one(const char *path, const struct stat *status, int kind,
-                             struct FTW *where)
+UNUSED static void remove_tree(const char *path)
 {
-    (void)status;
-    (void)kind;
-    (void)where;
-    return remove(path);
+    DIR *open = opendir(path);
+    struct dirent *entry;
+
+    while (open != NULL && (entry = readdir(open)) != NULL) {
+        char *inside = alloc_printf("%s/%s", path, entry->d_name);
+
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+            unlink(inside) < 0)
+            remove_tree(inside);
+        free(inside);
+    }
+    if (open != NULL)
+        closedir(open);
+    rmdir(path);
 }
 
 UNUSED static void remove_directory(void)
 {
-    nftw(directory, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    remove_tree(directory);
 }
 
 UNUSED static struct sessions *open_store(void)
