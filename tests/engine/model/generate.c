@@ -267,8 +267,9 @@ static void put_feed_forward(struct build *build, unsigned layer)
 
     put_norm(build, layer, "ffn_norm", family->width);
     if (family->experts != 0) {
+        // Well apart, so that rounding hardly ever changes which experts are chosen.
         put_tensor(build, in_layer(name, layer, "ffn_gate_inp.weight"), QUANT_F32,
-                   family->width, family->experts, 1, 1.3 / sqrt((double)family->width));
+                   family->width, family->experts, 1, 4 / sqrt((double)family->width));
         put_experts(build, layer, "ffn_gate_exps.weight", family->width, family->inner);
         put_experts(build, layer, "ffn_up_exps.weight", family->width, family->inner);
         put_experts(build, layer, "ffn_down_exps.weight", family->inner, family->width);
