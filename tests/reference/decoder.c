@@ -18,8 +18,8 @@
 struct run {
     const struct gguf *gguf;
     struct settings settings;
-    size_t count;   // tokens
-    size_t context; // of the session
+    size_t count; // tokens
+    struct reference_options options;
     int layer;
     struct err *err;
     bool failed;
@@ -176,7 +176,7 @@ static double *rope_factors(struct run *run)
 
     run->layer = -1;
     double *factors = read_vector(run, "rope_freqs.weight", pairs);
-    if (factors == NULL && run->context > run->settings.trained_context)
+    if (factors == NULL && run->options.context > run->settings.trained_context)
         factors = read_vector(run, "rope_factors_long.weight", pairs);
     else if (factors == NULL)
         factors = read_vector(run, "rope_factors_short.weight", pairs);
@@ -300,6 +300,21 @@ static void attend_one(const struct run *run, const struct qkv *qkv, size_t posi
     }
 }
 
+// Rounds each row of x as the cache under test would.
+static void round_kv(const struct run *run, double *x, size_t rows, size_t columns)
+{
+    float *row = alloc_array(columns, sizeof(*row));
+
+    for (; run->options.round_kv != NULL && rows > 0; rows--, x += columns) {
+        for (size_t i = 0; i < columns; i++)
+            row[i] = (float)x[i];
+        run->options.round_kv(row, columns);
+        for (size_t i = 0; i < columns; i++)
+            x[i] = (double)row[i];
+    }
+    free(row);
+}
+
 // y[count][width] = the attention block's contribution; x: the normalised stream.
 static void attention(struct run *run, const double *x, double *y)
 {
@@ -317,6 +332,8 @@ static void attention(struct run *run, const double *x, double *y)
                          s->key_size);
     rotate(run, qkv.q, s->heads);
     rotate(run, qkv.k, s->kv_heads);
+    round_kv(run, qkv.k, run->count * s->kv_heads, s->key_size);
+    round_kv(run, qkv.v, run->count * s->kv_heads, s->value_size);
     for (size_t position = 0; position < run->count && !run->failed; position++) {
         for (size_t head = 0; head < s->heads; head++)
             attend_one(run, &qkv, position, head, weights,
@@ -516,28 +533,34 @@ static void project_output(struct run *run, double *x, double *logits)
         logits[i] = s->output_cap * tanh(logits[i] / s->output_cap);
 }
 
+// Tells the caller of the stream after the current layer.
+static void show_state(const struct run *run, const double *x)
+{
+    const struct reference_options *options = &run->options;
+
+    if (options->state != NULL && !run->failed)
+        options->state(options->user, run->layer, x, run->count, run->settings.width);
+}
+
 bool reference_logits(const struct gguf *gguf, const uint32_t *tokens, size_t count,
                       const struct reference_options *options, double *logits,
                       struct err *err)
 {
     struct run run = { .gguf = gguf, .count = count, .layer = -1, .err = err };
-    static const struct reference_options none;
 
-    if (options == NULL)
-        options = &none;
     if (!settings_read(gguf, &run.settings, err))
         return false;
-    run.context = options->context != 0 ? options->context : count;
-    size_t width = run.settings.width;
-    double *x = numbers(count, width);
+    if (options != NULL)
+        run.options = *options;
+    if (run.options.context == 0)
+        run.options.context = count;
+    double *x = numbers(count, run.settings.width);
     embed(&run, tokens, x);
-    if (options->state != NULL && !run.failed)
-        options->state(options->user, -1, x, count, width);
+    show_state(&run, x);
     for (size_t layer = 0; layer < run.settings.layers && !run.failed; layer++) {
         run.layer = (int)layer;
         run_layer(&run, x);
-        if (options->state != NULL && !run.failed)
-            options->state(options->user, run.layer, x, count, width);
+        show_state(&run, x);
     }
     run.layer = -1;
     if (!run.failed)

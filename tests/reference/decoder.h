@@ -31,6 +31,10 @@ struct reference_options {
     // 0: the number of tokens.
     size_t context;
 
+    // Called with each head's key (rotated) and value before attention reads them, to
+    // round them in place as the cache under test does; NULL: they stay as they are.
+    void (*round_kv)(float *values, size_t count);
+
     // Called with the residual stream [rows][columns] after the embedding (layer -1) and
     // after each layer; NULL: not called.
     void (*state)(void *user, int layer, const double *values, size_t rows,

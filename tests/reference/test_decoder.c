@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "engine/format/quant.h"
 #include "tests/engine/model/reference_cases.h"
 #include "tests/reference/decoder.h"
 
@@ -26,12 +27,12 @@ static void result_release(struct result *result)
 }
 
 // Generates the model and runs it on the tokens. Says what failed.
-static bool compute(const struct model_recipe *recipe, const uint32_t *tokens,
-                    size_t count, struct result *result)
+static bool compute_with(const struct model_recipe *recipe, const uint32_t *tokens,
+                         size_t count, const struct reference_options *options,
+                         struct result *result)
 {
     char folder[] = "/tmp/oriel-decoder-XXXXXX";
     struct err err = { .code = ERR_NONE };
-    struct reference_options options = { .context = MODEL_CONTEXT };
 
     if (mkdtemp(folder) == NULL)
         return false;
@@ -41,7 +42,7 @@ static bool compute(const struct model_recipe *recipe, const uint32_t *tokens,
     result->vocabulary = gguf != NULL ? reference_vocabulary(gguf, &err) : 0;
     result->logits = alloc_array(count, result->vocabulary * sizeof(double));
     bool ok = result->vocabulary != 0 &&
-              reference_logits(gguf, tokens, count, &options, result->logits, &err);
+              reference_logits(gguf, tokens, count, options, result->logits, &err);
     gguf_close(&gguf);
     unlink(path);
     rmdir(folder);
@@ -49,6 +50,14 @@ static bool compute(const struct model_recipe *recipe, const uint32_t *tokens,
     if (!ok)
         printf("# %s: %s\n", recipe->architecture, err.text);
     return ok;
+}
+
+static bool compute(const struct model_recipe *recipe, const uint32_t *tokens,
+                    size_t count, struct result *result)
+{
+    struct reference_options options = { .context = MODEL_CONTEXT };
+
+    return compute_with(recipe, tokens, count, &options, result);
 }
 
 static bool compute_case(const struct model_case *model, struct result *result)
@@ -212,6 +221,54 @@ static void sees_all_until_the_window_is_full(void)
     result_release(&without);
 }
 
+static void round_to_half(float *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        values[i] = half_to_float(float_to_half(values[i]));
+}
+
+static void rounds_keys_and_values_as_a_cache_would(void)
+{
+    struct model_recipe recipe = { "qwen3", QUANT_F32, 14, 0 };
+    struct reference_options options = { .round_kv = round_to_half };
+    struct result exact, rounded;
+    uint32_t tokens[12];
+
+    model_prompt(&recipe, 12, tokens);
+    REQUIRE(compute(&recipe, tokens, 12, &exact));
+    REQUIRE(compute_with(&recipe, tokens, 12, &options, &rounded));
+    for (size_t position = 0; position < 12; position++) {
+        double off = difference(&exact, &rounded, position);
+
+        CHECK(off > 1e-6 && off < 1e-2);
+    }
+    result_release(&exact);
+    result_release(&rounded);
+}
+
+static void count_layers(void *user, int layer, const double *values, size_t rows,
+                         size_t columns)
+{
+    int *expected = user;
+
+    CHECK_INT(layer, (*expected)++);
+    CHECK_INT(rows, 2);
+    CHECK_INT(columns, 192);
+    CHECK(isfinite(values[rows * columns - 1]));
+}
+
+static void shows_the_state_after_every_layer(void)
+{
+    struct model_recipe recipe = { "gemma2", QUANT_F32, 1, 0 };
+    int layer = -1;
+    struct reference_options options = { .state = count_layers, .user = &layer };
+    struct result result;
+
+    CHECK(compute_with(&recipe, (uint32_t[]){ 7, 8 }, 2, &options, &result));
+    CHECK_INT(layer, 4);
+    result_release(&result);
+}
+
 static void refuses_a_token_outside_the_vocabulary(void)
 {
     struct model_recipe recipe = { "qwen2", QUANT_F32, 1, 0 };
@@ -227,6 +284,9 @@ static const struct test tests[] = {
     { "never looks ahead", never_looks_ahead },
     { "forgets what left the sliding window", forgets_what_left_the_window },
     { "sees all until the sliding window is full", sees_all_until_the_window_is_full },
+    { "rounds keys and values as a cache would",
+      rounds_keys_and_values_as_a_cache_would },
+    { "shows the state after every layer", shows_the_state_after_every_layer },
     { "refuses a token outside the vocabulary", refuses_a_token_outside_the_vocabulary },
 };
 
