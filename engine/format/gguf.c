@@ -22,19 +22,11 @@
 #include "base/utf8.h"
 #include "engine/format/gguf_private.h"
 
-struct gguf {
-    struct gguf_part *parts;
-    size_t part_count;
-    struct gguf_tensor *tensors; // of all parts, in the order of the files
-    size_t tensor_count;
-    struct gguf_index names;
-};
-
 // "dir/name-00002-of-00005.gguf"
 struct split_name {
     char *directory; // "dir"
     char *stem;      // "name"
-    unsigned number; // 2; 0 when the path does not have this form
+    unsigned number; // 2; both are 0 when the path does not have this form
     unsigned count;  // 5
 };
 
@@ -61,8 +53,8 @@ static void split_name_init(struct split_name *split, const char *path)
     *split = (struct split_name){ .number = 0 };
     if (suffix[0] != '-' || strncmp(suffix + 6, "-of-", 4) != 0 ||
         strcmp(suffix + 15, ".gguf") != 0 || !five_digits(suffix + 10, &split->count) ||
-        !five_digits(suffix + 1, &split->number))
-        split->number = 0;
+        !five_digits(suffix + 1, &split->number) || split->number == 0)
+        *split = (struct split_name){ .number = 0 };
     if (slash == path)
         split->directory = alloc_string("/");
     else
@@ -77,29 +69,30 @@ static void split_name_release(struct split_name *split)
     free(split->stem);
 }
 
-// Compares a number of a part with what its name says; a missing key is 0.
-static bool check_number(const struct gguf *gguf, const char *key, uint64_t want,
+// Compares a number of the part with what it must be.
+static bool check_number(struct gguf_part *part, const char *key, uint64_t want,
                          struct err *err)
 {
+    const struct gguf_entry *entry = gguf_part_find(part, key);
+    struct gguf view = { .parts = part, .part_count = 1 };
     uint64_t value = 0;
 
-    if (!gguf_get_u64(gguf, key, &value, err))
+    if (entry == NULL)
+        return err_set(err, ERR_FORMAT, "key '%s' is missing", key);
+    if (!gguf_get_u64(&view, key, &value, err))
         return false;
     if (value != want)
         return err_set(err, ERR_FORMAT,
-                       "key '%s' is %" PRIu64 ", but %" PRIu64 " is expected", key, value,
-                       want);
+                       "key '%s', byte %zu: is %" PRIu64 ", but must be %" PRIu64, key,
+                       entry->at, value, want);
     return true;
 }
 
-// The metadata of one part, seen through the getters of gguf.h.
 static bool check_split(struct gguf_part *part, unsigned number, unsigned count,
                         struct err *err)
 {
-    struct gguf view = { .parts = part, .part_count = 1 };
-
-    return check_number(&view, "split.no", number - 1, err) &&
-           check_number(&view, "split.count", count, err);
+    return check_number(part, "split.no", number - 1, err) &&
+           check_number(part, "split.count", count, err);
 }
 
 static bool open_first_part(struct gguf *gguf, const char *path,
@@ -119,9 +112,10 @@ static bool open_first_part(struct gguf *gguf, const char *path,
     if (split->number == 0)
         return err_set(
             err, ERR_FORMAT,
-            "%s: key 'split.count' says %" PRIu64
+            "%s: key 'split.count', byte %zu: %" PRIu64
             " parts, but the file is not named like \"name-00001-of-%05u.gguf\"",
-            path, count, (unsigned)(count % 100000));
+            path, gguf_part_find(&gguf->parts[0], "split.count")->at, count,
+            (unsigned)(count % 100000));
     if (split->number > 1)
         return err_set(err, ERR_USAGE, "%s: this is part %u of %u, open the first one",
                        path, split->number, split->count);
@@ -203,7 +197,8 @@ static bool join_tensors(struct gguf *gguf, struct err *err)
     if (total > GGUF_TENSORS_MAX)
         return err_set(err, ERR_LIMIT, "%zu tensors are more than the limit of %d", total,
                        GGUF_TENSORS_MAX);
-    if (gguf->part_count > 1 && !check_number(gguf, "split.tensors.count", total, err))
+    if (gguf->part_count > 1 &&
+        !check_number(&gguf->parts[0], "split.tensors.count", total, err))
         return false;
     gguf->tensors = try_array(total + 1, sizeof(*gguf->tensors));
     if (gguf->tensors == NULL)
@@ -231,7 +226,7 @@ struct gguf *gguf_open(const char *path, struct err *err)
 
     split_name_init(&split, path);
     ok = open_first_part(gguf, path, &split, err) && open_other_parts(gguf, &split, err);
-    if (ok && !join_tensors(gguf, err))
+    if (ok && !(join_tensors(gguf, err) && gguf_check_rules(gguf, err)))
         ok = err_prefix(err, "%s", path);
     if (!ok)
         gguf_close(&gguf);

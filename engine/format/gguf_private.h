@@ -58,6 +58,14 @@ struct gguf_part {
     struct arena names;
 };
 
+struct gguf {
+    struct gguf_part *parts;
+    size_t part_count;
+    struct gguf_tensor *tensors; // of all parts, in the order of the files
+    size_t tensor_count;
+    struct gguf_index names;
+};
+
 // Parses and checks part->file, which is mapped; all else in *part is zero. On failure
 // the part holds what there was so far. Free with gguf_part_release in both cases.
 bool gguf_part_parse(struct gguf_part *part, struct err *err);
@@ -74,6 +82,10 @@ bool gguf_index_build(struct gguf_index *index, size_t count,
                       const void *context, size_t *twin);
 void gguf_index_release(struct gguf_index *index);
 size_t gguf_index_find(const struct gguf_index *index, const char *name); // or SIZE_MAX
+
+// Checks the keys that other code calculates with: types, ranges, lengths that must
+// agree.
+bool gguf_check_rules(const struct gguf *gguf, struct err *err);
 
 // The published name of a value type ("u32"), NULL if there is none.
 const char *gguf_type_name(uint32_t type);
