@@ -364,7 +364,8 @@ static void quantising_keeps_the_extremes_exact(void)
     CHECK_NEAR(back[3], 0, 0);
 }
 
-#define WAVE_MAX 192
+#define WAVE_MAX   192
+#define OUTPUT_MAX 320
 
 // The inputs of make_kernels.py.
 static const float *wave(float values[WAVE_MAX], double phase)
@@ -494,6 +495,33 @@ static size_t golden_attention_sinks(float *y)
     return attend_golden(3, 0.8, wave(sinks, 4), y);
 }
 
+// The outputs are the bytes of the blocks.
+static size_t quantise_golden(enum quant_type type, size_t size, float *y)
+{
+    float x[WAVE_MAX];
+    uint8_t bytes[2 * 160];
+
+    reference_quantise(type, wave(x, 1), 160, bytes);
+    for (size_t i = 0; i < size; i++)
+        y[i] = bytes[i];
+    return size;
+}
+
+static size_t golden_quantise_q8_0(float *y)
+{
+    return quantise_golden(QUANT_Q8_0, 160 / 32 * 34, y);
+}
+
+static size_t golden_quantise_q4_0(float *y)
+{
+    return quantise_golden(QUANT_Q4_0, 160 / 32 * 18, y);
+}
+
+static size_t golden_quantise_f16(float *y)
+{
+    return quantise_golden(QUANT_F16, 160 * 2, y);
+}
+
 static const struct {
     const char *name;
     size_t (*compute)(float *y); // returns the number of outputs
@@ -510,20 +538,23 @@ static const struct {
     { "attention_window", golden_attention_window },
     { "attention_cap", golden_attention_cap },
     { "attention_sinks", golden_attention_sinks },
+    { "quantise_q8_0", golden_quantise_q8_0 },
+    { "quantise_q4_0", golden_quantise_q4_0 },
+    { "quantise_f16", golden_quantise_f16 },
 };
 
 static void check_golden(size_t index, const char *text)
 {
     char *line = alloc_printf("\n%s ", goldens[index].name);
     const char *found = strstr(text, line);
-    float got[WAVE_MAX];
+    float got[OUTPUT_MAX];
     size_t count = goldens[index].compute(got);
     char *at = found != NULL ? (char *)found + strlen(line) : NULL;
 
     free(line);
     REQUIRE(found != NULL);
     for (size_t i = 0; i < count; i++) {
-        CHECK(*at != '\n');
+        REQUIRE(*at != '\n' && tap_failures == 0);
         CHECK_NEAR(got[i], strtod(at, &at), 1e-5);
     }
     CHECK(*at == '\n');

@@ -5,9 +5,12 @@
 # Makes kernels.txt with NumPy, by other formulas than engine/reference/kernels.c (complex
 # numbers for rotation, whole-matrix products for attention):
 #     python3 tests/golden/reference/make_kernels.py > tests/golden/reference/kernels.txt
-# One case per line: its name, then every output. test_kernels.c makes the same inputs:
+# (with the `gguf` package of PyPI, 0.19, for quantised blocks). One case per line: its name,
+# then every output. test_kernels.c makes the same inputs:
 # wave(n, phase)[i] = sin(0.7 i + phase) + 0.25 cos(2.3 i), rounded to 32 bits.
+import gguf
 import numpy as np
+from gguf.quants import quantize
 
 
 def wave(shape, phase):
@@ -80,6 +83,11 @@ def attention(window=None, cap=None, sinks=None):
     return np.einsum("hqk,khi->qhi", weights / total, v)
 
 
+def blocks(quant):
+    """The bytes of 160 values in blocks."""
+    return quantize(wave((1, 160), 1).astype(np.float32), quant).view(np.uint8)
+
+
 cases = {
     "rms_norm": rms_norm(),
     "layer_norm": layer_norm(),
@@ -93,6 +101,9 @@ cases = {
     "attention_window": attention(window=3),
     "attention_cap": attention(cap=0.8),
     "attention_sinks": attention(window=3, cap=0.8, sinks=wave(4, 4)),
+    "quantise_q8_0": blocks(gguf.GGMLQuantizationType.Q8_0),
+    "quantise_q4_0": blocks(gguf.GGMLQuantizationType.Q4_0),
+    "quantise_f16": blocks(gguf.GGMLQuantizationType.F16),
 }
 print("# make_kernels.py")
 for name, values in cases.items():
