@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "tests/engine/format/gguf_writer.h"
 #include "tests/engine/model/random.h"
 #include "tests/engine/model/vocabulary.h"
-#include "tests/engine/model/writer.h"
 
 // Sizes are awkward on purpose: 9 heads over 3, widths that are no powers of two. Types
 // whose blocks hold 256 weights get width and inner size rounded to 256.
@@ -96,7 +96,7 @@ struct build {
     struct family family;
     unsigned features;
     bool gemma;
-    struct writer *writer;
+    struct gguf_writer writer;
 };
 
 static const struct family *find_family(const char *name)
@@ -168,8 +168,8 @@ static void put_tensor(struct build *build, const char *name, enum quant_type ty
 
     random_init(&random, build->recipe->seed, name);
     random_weights(&random, type, deviation, count, bytes);
-    writer_tensor(build->writer, name, type, (uint64_t[]){ columns, rows, planes },
-                  planes > 1 ? 3 : 2, bytes, size);
+    gguf_write_tensor(&build->writer, name, type, planes > 1 ? 3 : 2,
+                      (uint64_t[]){ columns, rows, planes }, bytes, size);
     free(bytes);
 }
 
@@ -191,8 +191,8 @@ static void put_vector(struct build *build, const char *name, uint64_t count,
     random_init(&random, build->recipe->seed, name);
     for (size_t i = 0; i < count; i++)
         values[i] = (float)(middle + deviation * random_normal(&random));
-    writer_tensor(build->writer, name, QUANT_F32, &count, 1, values,
-                  (size_t)count * sizeof(*values));
+    gguf_write_tensor(&build->writer, name, QUANT_F32, 1, &count, values,
+                      (size_t)count * sizeof(*values));
     free(values);
 }
 
@@ -295,8 +295,8 @@ static void put_rope_factors(struct build *build, const char *name, double low,
         pairs = pairs * 3 / 4;
     for (uint64_t i = 0; i < pairs; i++)
         values[i] = (float)(low + (high - low) * (double)i / (double)(pairs - 1));
-    writer_tensor(build->writer, name, QUANT_F32, &pairs, 1, values,
-                  (size_t)pairs * sizeof(*values));
+    gguf_write_tensor(&build->writer, name, QUANT_F32, 1, &pairs, values,
+                      (size_t)pairs * sizeof(*values));
 }
 
 static void put_tensors(struct build *build)
@@ -329,7 +329,7 @@ static void put_size(struct build *build, const char *name, uint32_t value)
     char key[96];
 
     snprintf(key, sizeof(key), "%s.%s", build->family.name, name);
-    writer_u32(build->writer, key, value);
+    gguf_write_u32(&build->writer, key, value);
 }
 
 static void put_number(struct build *build, const char *name, float value)
@@ -337,7 +337,7 @@ static void put_number(struct build *build, const char *name, float value)
     char key[96];
 
     snprintf(key, sizeof(key), "%s.%s", build->family.name, name);
-    writer_f32(build->writer, key, value);
+    gguf_write_f32(&build->writer, key, value);
 }
 
 static void put_rope_keys(struct build *build)
@@ -353,8 +353,8 @@ static void put_rope_keys(struct build *build)
         put_size(build, "rope.dimension_count", rotary);
     put_number(build, "rope.freq_base", build->gemma ? 1000000 : 10000);
     if ((features & (MODEL_ROPE_LINEAR | MODEL_ROPE_YARN)) != 0) {
-        writer_string(build->writer, key,
-                      (features & MODEL_ROPE_YARN) != 0 ? "yarn" : "linear");
+        gguf_write_string(&build->writer, key,
+                          (features & MODEL_ROPE_YARN) != 0 ? "yarn" : "linear");
         put_number(build, "rope.scaling.factor", 4);
     }
     if ((features & MODEL_ROPE_YARN) != 0)
@@ -397,28 +397,39 @@ static void put_shape_keys(struct build *build)
     }
 }
 
+// Texts that lie in rows of VOCABULARY_TEXT bytes.
+static void put_texts(struct build *build, const char *key,
+                      const char (*texts)[VOCABULARY_TEXT], size_t count)
+{
+    const char **pointers = alloc_array(count, sizeof(*pointers));
+
+    for (size_t i = 0; i < count; i++)
+        pointers[i] = texts[i];
+    gguf_write_strings(&build->writer, key, count, pointers);
+    free(pointers);
+}
+
 static void put_vocabulary(struct build *build)
 {
-    struct writer *writer = build->writer;
+    struct gguf_writer *writer = &build->writer;
     struct vocabulary v;
 
     vocabulary_init(&v, build->gemma, model_vocabulary_size(build->recipe));
-    writer_string(writer, "tokenizer.ggml.model", build->gemma ? "llama" : "gpt2");
-    writer_string(writer, "tokenizer.ggml.pre",
-                  build->gemma ? "default" : build->family.pre_tokenizer);
-    writer_strings(writer, "tokenizer.ggml.tokens", v.tokens[0], VOCABULARY_TEXT, v.size);
-    writer_i32s(writer, "tokenizer.ggml.token_type", v.types, v.size);
+    gguf_write_string(writer, "tokenizer.ggml.model", build->gemma ? "llama" : "gpt2");
+    gguf_write_string(writer, "tokenizer.ggml.pre",
+                      build->gemma ? "default" : build->family.pre_tokenizer);
+    put_texts(build, "tokenizer.ggml.tokens", v.tokens, v.size);
+    gguf_write_array(writer, "tokenizer.ggml.token_type", GGUF_I32, v.size, v.types);
     if (v.sentencepiece)
-        writer_f32s(writer, "tokenizer.ggml.scores", v.scores, v.size);
+        gguf_write_array(writer, "tokenizer.ggml.scores", GGUF_F32, v.size, v.scores);
     else
-        writer_strings(writer, "tokenizer.ggml.merges", v.merges[0], VOCABULARY_TEXT,
-                       v.merge_count);
-    writer_u32(writer, "tokenizer.ggml.bos_token_id", v.bos);
-    writer_u32(writer, "tokenizer.ggml.eos_token_id", v.eos);
-    writer_u32(writer, "tokenizer.ggml.eot_token_id", v.eot);
-    writer_bool(writer, "tokenizer.ggml.add_bos_token", build->gemma);
-    writer_bool(writer, "tokenizer.ggml.add_space_prefix", false);
-    writer_string(writer, "tokenizer.chat_template", v.chat_template);
+        put_texts(build, "tokenizer.ggml.merges", v.merges, v.merge_count);
+    gguf_write_u32(writer, "tokenizer.ggml.bos_token_id", v.bos);
+    gguf_write_u32(writer, "tokenizer.ggml.eos_token_id", v.eos);
+    gguf_write_u32(writer, "tokenizer.ggml.eot_token_id", v.eot);
+    gguf_write_bool(writer, "tokenizer.ggml.add_bos_token", build->gemma);
+    gguf_write_bool(writer, "tokenizer.ggml.add_space_prefix", false);
+    gguf_write_string(writer, "tokenizer.chat_template", v.chat_template);
     vocabulary_release(&v);
 }
 
@@ -445,14 +456,14 @@ bool model_generate(const struct model_recipe *recipe, const char *path, struct 
                        recipe->architecture, (int)recipe->type);
     struct build build = { .recipe = recipe, .family = *family };
     adapt(&build);
-    build.writer = writer_create();
-    writer_string(build.writer, "general.architecture", family->name);
-    writer_string(build.writer, "general.name", "random");
+    gguf_writer_init(&build.writer);
+    gguf_write_string(&build.writer, "general.architecture", family->name);
+    gguf_write_string(&build.writer, "general.name", "random");
     put_shape_keys(&build);
     put_rope_keys(&build);
     put_vocabulary(&build);
     put_tensors(&build);
-    bool ok = writer_save(build.writer, path, err);
-    writer_destroy(&build.writer);
+    bool ok = gguf_writer_save(&build.writer, path, err);
+    gguf_writer_release(&build.writer);
     return ok;
 }
