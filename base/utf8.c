@@ -91,6 +91,10 @@ bool utf8_valid(const char *bytes, size_t len)
         uint32_t codepoint;
         bool valid;
 
+        if ((unsigned char)bytes[at] < 0x80) {
+            at++;
+            continue;
+        }
         at += utf8_decode(bytes + at, len - at, &codepoint, &valid);
         if (!valid)
             return false;

@@ -15,9 +15,8 @@
 #include <string.h>
 
 #define ARCHITECTURE_MAX 64
-#define PIXELS_MAX       (16u << 20) // of one picture after merging
+#define PIXELS_MAX       (16u << 20) // of one picture; so at most 4,096 patches a side
 #define TOKEN_TYPE_BYTE  6
-#define PATCH_GRID_MAX   4096 // patches per side
 
 enum rule_kind {
     RULE_INTEGER,      // min <= value <= max
@@ -363,7 +362,7 @@ static bool check_patches(const struct facts *facts, struct err *err)
         return refuse(find(facts, "clip.vision.image_size"), err,
                       "pictures of %" PRIu64 " x %" PRIu64 " pixels are too large", side,
                       side);
-    if (patch > 0 && side > 0 && (patch > side || side / patch > PATCH_GRID_MAX))
+    if (side > 0 && patch > side)
         return refuse(find(facts, "clip.vision.patch_size"), err,
                       "%" PRIu64 " does not fit a picture of %" PRIu64, patch, side);
     return true;

@@ -73,7 +73,7 @@
 
 #define UNSUPPORTED(name, number)                                                        \
     U32("weights of type " name, EMBD, TYPE, 0, number,                                  \
-        "tensor 'token_embd.weight', byte 1")
+        "weights of type " name " are not supported")
 
 #define BAD_TEXT(what, bytes, refusal)                                                   \
     ADD("string with " what, "test.text", GGUF_STRING, LEN("\4") bytes, refusal),        \
@@ -505,6 +505,8 @@ const struct broken_file broken_files[] = {
         "\0\0\0\x80", "key 'clip.vision.image_size', byte"),
     ADD("pictures of 8192 pixels a side", "clip.vision.image_size", GGUF_U32,
         "\0\x20\0\0", "pictures of 8192 x 8192 pixels are too large"),
+    ADD("patches larger than a picture of 1 pixel", "clip.vision.patch_size", GGUF_U32,
+        "\1\20\0\0", "4097 is not between 1 and 4096"),
     ADD("patches of 0 pixels", "clip.vision.patch_size", GGUF_U32, ZERO4,
         "key 'clip.vision.patch_size', byte"),
     ADD("46,340 squared pixels at least", "clip.vision.image_min_pixels", GGUF_U32,

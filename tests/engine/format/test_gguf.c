@@ -91,6 +91,8 @@ static void gives_every_type_of_value(void)
     CHECK(gguf_get_u64(gguf, "test.u8", &integer, &err) && integer == 200);
     CHECK(gguf_get_u64(gguf, "test.u64", &integer, &err) && integer == UINT64_MAX);
     CHECK(gguf_get_u64(gguf, "test.missing", &integer, &err) && integer == UINT64_MAX);
+    CHECK(gguf_get_f64(gguf, "test.missing", &number, &err) && number == 0);
+    CHECK(gguf_get_bool(gguf, "test.missing", &flag, &err) && !flag);
     CHECK(!gguf_has(gguf, "test.missing") && gguf_has(gguf, "test.u64"));
     CHECK(gguf_get_f64(gguf, "test.f32", &number, &err) && number == (double)0.1f);
     CHECK(gguf_get_f64(gguf, "test.i32", &number, &err) && number == -2e9);
@@ -252,6 +254,36 @@ static void no_two_broken_files_are_alike(void)
                 tap_note(__FILE__, __LINE__, broken_files[i].name);
         }
     }
+}
+
+// Rules that need more than one wrong key.
+static void refuses_keys_that_do_not_go_together(void)
+{
+    static const char *const tokens[] = { "a", "b", "c" };
+    static const uint64_t shape[] = { 4, 2 };
+    struct err no_tokens = { .code = ERR_NONE }, rows = no_tokens, patches = no_tokens;
+    struct gguf_writer writer;
+
+    gguf_writer_init(&writer);
+    gguf_write_u32(&writer, "tokenizer.ggml.eos_token_id", 0);
+    CHECK(open_written(&writer, &no_tokens) == NULL);
+    CHECK(strstr(no_tokens.text, "names a token, but there are no tokens") != NULL);
+    gguf_writer_release(&writer);
+
+    gguf_writer_init(&writer);
+    gguf_write_strings(&writer, "tokenizer.ggml.tokens", 3, tokens);
+    gguf_write_tensor(&writer, "token_embd.weight", QUANT_F32, 2, shape, NULL, 32);
+    CHECK(open_written(&writer, &rows) == NULL);
+    CHECK(strstr(rows.text, "3 tokens, but tensor 'token_embd.weight' has 2 rows") !=
+          NULL);
+    gguf_writer_release(&writer);
+
+    gguf_writer_init(&writer);
+    gguf_write_u32(&writer, "clip.vision.image_size", 14);
+    gguf_write_u32(&writer, "clip.vision.patch_size", 16);
+    CHECK(open_written(&writer, &patches) == NULL);
+    CHECK(strstr(patches.text, "16 does not fit a picture of 14") != NULL);
+    gguf_writer_release(&writer);
 }
 
 // Opens it, uses what is accepted, and returns whether it was.
@@ -448,6 +480,7 @@ static void check_split_case(const struct split_case *split)
         CHECK_STR(err.text, split->refusal);
     if (gguf != NULL) {
         CHECK_INT(gguf_tensor_count(gguf), 3);
+        CHECK(gguf_size_bytes(gguf) > 3 * 200);
         CHECK(memcmp(gguf_find(gguf, "blk.3.weight")->bytes, "\0\0\x40\x40", 4) == 0);
         CHECK(gguf_unchanged(gguf));
     }
@@ -654,6 +687,7 @@ static const struct test tests[] = {
     { "finds tensors and their bytes", finds_tensors_and_their_bytes },
     { "accepts version 2 and every alignment", accepts_version_2_and_every_alignment },
     { "refuses each broken file in one line, quickly", refuses_each_broken_file },
+    { "refuses keys that do not go together", refuses_keys_that_do_not_go_together },
     { "no two broken files are alike", no_two_broken_files_are_alike },
     { "survives truncation at every byte", survives_truncation_at_every_byte },
     { "survives a flip of every bit of metadata",
