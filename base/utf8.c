@@ -117,3 +117,22 @@ size_t utf8_incomplete_tail(const char *bytes, size_t len)
     }
     return 0;
 }
+
+size_t utf8_append_repaired(struct str *out, const char *bytes, size_t len)
+{
+    size_t bad = 0;
+
+    for (size_t at = 0; at < len;) {
+        uint32_t codepoint;
+        bool valid;
+        size_t used = utf8_decode(bytes + at, len - at, &codepoint, &valid);
+
+        if (valid)
+            str_append_n(out, bytes + at, used);
+        else
+            str_append_codepoint(out, UTF8_REPLACEMENT);
+        bad += !valid;
+        at += used;
+    }
+    return bad;
+}

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/str.h"
+
 #define UTF8_MAX         4
 #define UTF8_REPLACEMENT 0xFFFDu
 
@@ -25,5 +27,9 @@ bool utf8_valid(const char *bytes, size_t len);
 // How many bytes at the end of bytes[len] are the beginning of a character that may still be
 // completed by more bytes (0 to 3). Streaming output holds them back.
 size_t utf8_incomplete_tail(const char *bytes, size_t len);
+
+// Appends the bytes with U+FFFD in place of each ill-formed subpart; returns how many there
+// were. What does not fit into out's maximum is dropped (out->truncated).
+size_t utf8_append_repaired(struct str *out, const char *bytes, size_t len);
 
 #endif

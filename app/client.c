@@ -1,0 +1,99 @@
+// app/client.c
+// SPDX-License-Identifier: MIT
+#include "app/client.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "app/interrupt.h"
+#include "app/messages.h"
+#include "base/file.h"
+
+static void on_progress(void *user, const char *stage, double fraction)
+{
+    struct client *client = user;
+
+    progress_update(&client->progress, stage, fraction);
+}
+
+static bool on_token(void *user, const struct token_event *event)
+{
+    struct client *client = user;
+
+    progress_erase(&client->progress);
+    return client->on_token == NULL || client->on_token(client->user, event);
+}
+
+static void on_wait(void *user)
+{
+    struct client *client = user;
+
+    progress_tick(&client->progress);
+}
+
+bool client_open(struct client *client, bool quiet, struct err *err)
+{
+    *client = (struct client){ 0 };
+    progress_init(&client->progress, quiet);
+    client->process = engine_process_start(err);
+    if (client->process == NULL)
+        return false;
+    interrupt_catch();
+    client->listener = (struct engine_listener){
+        .on_progress = on_progress,
+        .on_token = on_token,
+        .on_wait = on_wait,
+        .user = client,
+        .interrupt_fd = interrupt_fd(),
+        .grace_ms = STOP_GRACE_MS,
+    };
+    return true;
+}
+
+void client_close(struct client *client)
+{
+    progress_erase(&client->progress);
+    engine_process_stop(&client->process);
+    json_decref(client->opened);
+    *client = (struct client){ 0 };
+}
+
+json_t *client_call(struct client *client, enum wire_type type, json_t *body,
+                    struct err *err)
+{
+    json_t *result =
+        engine_process_call(client->process, type, body, &client->listener, err);
+
+    progress_erase(&client->progress);
+    return result;
+}
+
+bool model_choice_resolve(struct model_choice *choice, struct err *err)
+{
+    if (choice->name == NULL)
+        return err_set(err, ERR_USAGE, "which model? give -m MODEL");
+    return access(choice->name, R_OK) == 0 || err_set_errno(err, "%s", choice->name);
+}
+
+static void set_optional(json_t *body, const char *key, const char *value)
+{
+    if (value != NULL)
+        json_object_set_new(body, key, json_string(value));
+}
+
+bool client_open_model(struct client *client, const struct model_choice *choice,
+                       struct err *err)
+{
+    struct err no_cache = { 0 }; // without HOME nothing is kept on disk
+    char *cache = file_xdg_directory("XDG_CACHE_HOME", ".cache", &no_cache);
+    json_t *body = json_object();
+
+    set_optional(body, "model", choice->name);
+    set_optional(body, "device", choice->device);
+    set_optional(body, "cache_directory", cache);
+    json_object_set_new(body, "context", json_integer(choice->context_tokens));
+    free(cache);
+    client->opened = client_call(
+        client, choice->vocabulary_only ? WIRE_OPEN_VOCABULARY : WIRE_OPEN, body, err);
+    return client->opened != NULL && info_read(&client->info, client->opened, err);
+}

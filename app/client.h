@@ -1,0 +1,51 @@
+// app/client.h
+// SPDX-License-Identifier: MIT
+//
+// How a command uses the engine: one child process, progress on standard error, and
+// Ctrl-C, which stops the engine within STOP_GRACE_MS.
+#ifndef ORIEL_APP_CLIENT_H
+#define ORIEL_APP_CLIENT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "app/engine_process.h"
+#include "app/progress.h"
+#include "base/err.h"
+
+// A person feels no delay below about 150 ms; the engine itself promises about 100.
+#define STOP_GRACE_MS 120
+
+struct client {
+    struct engine_process *process;
+    struct engine_listener listener;
+    struct progress progress;
+    struct engine_info info; // of the open model; strings borrowed from `opened`
+    json_t *opened;
+    bool (*on_token)(void *user, const struct token_event *event);
+    void *user;
+};
+
+struct model_choice {
+    const char *name; // what the person wrote; NULL: the default model
+    const char *device;
+    uint32_t context_tokens;
+    bool vocabulary_only; // neither weights nor device: only to tokenize
+};
+
+// Makes the name the path of a file that exists.
+bool model_choice_resolve(struct model_choice *choice, struct err *err);
+
+// Starts the engine. client_close is needed also after a failure.
+bool client_open(struct client *client, bool quiet, struct err *err);
+void client_close(struct client *client);
+
+bool client_open_model(struct client *client, const struct model_choice *choice,
+                       struct err *err);
+
+// engine_process_call with the client's listener. client->on_token gets the tokens, with
+// the progress line out of the way.
+json_t *client_call(struct client *client, enum wire_type type, json_t *body,
+                    struct err *err);
+
+#endif

@@ -1,0 +1,12 @@
+// app/engine_role.h
+// SPDX-License-Identifier: MIT
+//
+// The engine's side of the wire: what "oriel engine" does.
+#ifndef ORIEL_APP_ENGINE_ROLE_H
+#define ORIEL_APP_ENGINE_ROLE_H
+
+// Serves requests on descriptor `socket` until the front closes it. Returns the exit
+// status.
+int engine_role_run(int socket);
+
+#endif
