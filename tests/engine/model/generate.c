@@ -113,6 +113,23 @@ static unsigned rounded(unsigned value, unsigned block)
     return (value + block - 1) / block * block;
 }
 
+static void adapt_heads(struct build *build)
+{
+    struct family *family = &build->family;
+    bool phi = strcmp(family->name, "phi3") == 0;
+
+    if ((build->features & MODEL_LARGE_HEADS) != 0) {
+        family->head_size = phi ? 96 : build->gemma ? 256 : 128;
+        family->heads = phi ? 2 : 3;
+        family->kv_heads = 1;
+        build->features |= phi ? 0 : MODEL_WIDE_HEADS;
+    } else if ((build->features & MODEL_WIDE_HEADS) != 0) {
+        family->head_size = 64;
+    }
+    if ((build->features & MODEL_OWN_KEYS) != 0)
+        family->kv_heads = family->heads;
+}
+
 // Fits the family's sizes to the recipe's blocks and features.
 static void adapt(struct build *build)
 {
@@ -128,8 +145,7 @@ static void adapt(struct build *build)
             family->kv_heads = family->heads / 4;
         }
     }
-    if ((build->features & MODEL_WIDE_HEADS) != 0 && strcmp(family->name, "llama") == 0)
-        family->head_size = 64;
+    adapt_heads(build);
     if ((build->features & MODEL_EXPERTS) != 0 && family->experts == 0) {
         family->experts = 8;
         family->experts_used = 2;
@@ -349,9 +365,10 @@ static void put_rope_keys(struct build *build)
     snprintf(key, sizeof(key), "%s.rope.scaling.type", build->family.name);
     if ((features & MODEL_PARTIAL_ROTARY) != 0)
         rotary = rotary * 3 / 4;
-    if (!build->gemma || (features & MODEL_PLAIN_KEYS) == 0)
+    if ((features & MODEL_PLAIN_KEYS) == 0)
         put_size(build, "rope.dimension_count", rotary);
-    put_number(build, "rope.freq_base", build->gemma ? 1000000 : 10000);
+    if ((features & MODEL_PLAIN_KEYS) == 0 || build->gemma)
+        put_number(build, "rope.freq_base", build->gemma ? 1000000 : 10000);
     if ((features & (MODEL_ROPE_LINEAR | MODEL_ROPE_YARN)) != 0) {
         gguf_write_string(&build->writer, key,
                           (features & MODEL_ROPE_YARN) != 0 ? "yarn" : "linear");
@@ -377,8 +394,10 @@ static void put_shape_keys(struct build *build)
     put_size(build, "block_count", family->layers);
     put_size(build, "feed_forward_length", family->inner);
     put_size(build, "attention.head_count", family->heads);
-    put_size(build, "attention.head_count_kv", family->kv_heads);
-    put_number(build, "attention.layer_norm_rms_epsilon", 1e-5F);
+    if (family->kv_heads != family->heads || (build->features & MODEL_PLAIN_KEYS) == 0)
+        put_size(build, "attention.head_count_kv", family->kv_heads);
+    // Larger than in real models: there it would hardly show whether it is obeyed.
+    put_number(build, "attention.layer_norm_rms_epsilon", 0.01F);
     if ((build->features & MODEL_WIDE_HEADS) != 0) {
         put_size(build, "attention.key_length", family->head_size);
         put_size(build, "attention.value_length", family->head_size);

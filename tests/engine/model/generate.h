@@ -28,7 +28,9 @@ enum model_feature {
     MODEL_WIDE_HEADS = 1 << 9, // llama: heads * head size != width (qwen3, gemma: always)
     MODEL_EXPERTS = 1 << 10,   // llama: 8 experts, 2 used (qwen3moe: always, 3 used)
     MODEL_ODD_VOCABULARY = 1 << 11, // a prime number of tokens
-    MODEL_PLAIN_KEYS = 1 << 12, // gemma: without the keys that a reader has defaults for
+    MODEL_PLAIN_KEYS = 1 << 12,     // without the keys that a reader has defaults for
+    MODEL_LARGE_HEADS = 1 << 13,    // heads of 96 (phi3), 256 (gemma) or 128
+    MODEL_OWN_KEYS = 1 << 14,       // every head has keys and values of its own
 };
 
 #define MODEL_CONTEXT 256 // context_length of all models

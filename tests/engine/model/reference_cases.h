@@ -18,7 +18,7 @@ struct model_case {
     bool golden;   // llama.cpp computes it too: tests/golden/models/logits.tsv has it
 };
 
-#define MODEL_PROMPT_MAX 64
+#define MODEL_PROMPT_MAX 160
 
 size_t model_feature_case_count(void);
 size_t model_case_count(void); // the feature cases come first
