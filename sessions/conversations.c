@@ -9,9 +9,7 @@
 
 #include "base/alloc.h"
 
-#define TAG_LIMIT       64 // bytes of one tag
 #define TAG_COUNT       64 // tags of one conversation
-#define PATH_LIMIT      1000000
 #define LIST_DEFAULT    50
 #define ID_PREFIX_LEAST 4
 
@@ -25,12 +23,12 @@ bool conversation_insert(struct sessions *s, const struct conversation_row *row,
     text_line(&title, row->title, row->title_len, SESSIONS_TITLE_LIMIT);
     if (title.len == 0)
         str_append(&title, "(no title)");
-    ok = store_run(
-        s, err,
-        "INSERT INTO conversations (id, title, origin, forked_from, created_ms, "
-        "updated_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        "sSssii", row->id, title.data, title.len, row->origin, row->forked_from,
-        row->created_ms, row->updated_ms);
+    ok = store_run(s, err,
+                   "INSERT INTO conversations (id, title, tags, origin, forked_from, "
+                   "created_ms, updated_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                   "sSsssii", row->id, title.data, title.len,
+                   row->tags != NULL ? row->tags : "", row->origin, row->forked_from,
+                   row->created_ms, row->updated_ms);
     *key = sqlite3_last_insert_rowid(s->db);
     str_release(&title);
     return ok && index_title(s, *key, err);
@@ -219,8 +217,8 @@ bool sessions_rename(struct sessions *s, const char *conversation, const char *t
 }
 
 // Walks the sorted lines of `tags` and writes them to out with tag put in, or left out.
-static bool edit_tags(const char *tags, const char *tag, bool present, struct str *out,
-                      struct err *err)
+bool tags_edit(const char *tags, const char *tag, bool present, struct str *out,
+               struct err *err)
 {
     bool pending = present;
     size_t count = 0;
@@ -259,7 +257,7 @@ static bool change_tags(struct sessions *s, const char *conversation, const char
     statement =
         store_prepare(s, err, "SELECT tags FROM conversations WHERE key = ?1", "i", key);
     ok = statement != NULL && store_step(s, statement, err) == STEP_ROW &&
-         edit_tags((const char *)sqlite3_column_text(statement, 0), tag, present, &tags,
+         tags_edit((const char *)sqlite3_column_text(statement, 0), tag, present, &tags,
                    err);
     sqlite3_finalize(statement);
     ok = ok && unindex_title(s, key, err) &&
@@ -328,30 +326,6 @@ static bool copy_message(struct sessions *s, int64_t from, int64_t conversation,
         return false;
     return streaming ? reply_fold(s, *key, MESSAGE_INTERRUPTED, STOP_NONE, NULL, err)
                      : index_message(s, *key, err);
-}
-
-// Keys from the first message to the leaf, in malloc'd *keys.
-static bool path_keys(struct sessions *s, int64_t leaf, int64_t **keys, size_t *count,
-                      struct err *err)
-{
-    sqlite3_stmt *statement = store_prepare(
-        s, err,
-        "WITH RECURSIVE path (key, depth) AS (SELECT ?1, 0 UNION ALL "
-        "SELECT m.parent, path.depth + 1 FROM path JOIN messages m ON m.key = path.key "
-        "WHERE m.parent IS NOT NULL AND path.depth < ?2) "
-        "SELECT key FROM path WHERE key <> 0 ORDER BY depth DESC",
-        "ii", leaf, (int64_t)PATH_LIMIT);
-    enum step step = STEP_FAILED;
-    size_t cap = 0;
-
-    *keys = NULL;
-    *count = 0;
-    while (statement != NULL && (step = store_step(s, statement, err)) == STEP_ROW) {
-        *keys = alloc_grow(*keys, *count, &cap, sizeof(**keys));
-        (*keys)[(*count)++] = sqlite3_column_int64(statement, 0);
-    }
-    sqlite3_finalize(statement);
-    return step == STEP_DONE;
 }
 
 static bool insert_copy(struct sessions *s, int64_t from, char id[SESSIONS_ID],

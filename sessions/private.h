@@ -13,6 +13,7 @@
 
 #define STORE_APPLICATION_ID 0x4F52494C // "ORIL"
 #define STORE_BUSY_MS        5000
+#define TAG_LIMIT            64 // bytes of one tag
 
 // Generated from schema.sql; schema_steps[n] brings version n to n + 1.
 extern const char *const schema_steps[];
@@ -143,26 +144,29 @@ struct conversation_row {
     const char *id;
     const char *title; // made one line
     size_t title_len;
+    const char *tags; // as tags_edit made them; NULL: none
     const char *origin;
     const char *forked_from; // NULL: none
     int64_t created_ms, updated_ms;
 };
+// Writes the sorted lines of `tags` to out, with tag among them or not.
+bool tags_edit(const char *tags, const char *tag, bool present, struct str *out,
+               struct err *err);
 bool conversation_insert(struct sessions *s, const struct conversation_row *row,
                          int64_t *key, struct err *err);
 bool conversation_touch(struct sessions *s, int64_t key, int64_t leaf, struct err *err);
 
-// Loads what the statement (columns of MESSAGE_COLUMNS) stands on.
-#define MESSAGE_COLUMNS                                                                  \
-    "m.key, m.id, p.id, m.role, m.state, m.stop_reason, m.error, m.created_ms, "         \
-    "m.finished_ms, r.model_name, r.token_count, "                                       \
-    "(SELECT count(*) FROM messages b WHERE b.conversation = m.conversation "            \
-    "AND b.parent IS m.parent), "                                                        \
-    "(SELECT count(*) FROM messages b WHERE b.conversation = m.conversation "            \
-    "AND b.parent IS m.parent AND b.key < m.key)"
-#define MESSAGE_JOINS                                                                    \
-    " LEFT JOIN messages p ON p.key = m.parent LEFT JOIN replies r ON r.message = m.key "
-bool message_load(struct sessions *s, sqlite3_stmt *statement, struct arena *arena,
-                  struct sessions_message *message, struct err *err);
+// One message in a read transaction of its own, for callers that write out what they
+// read: no lock is held while somebody's pipe is full.
+bool message_load_key(struct sessions *s, int64_t key, struct arena *arena,
+                      struct sessions_message *message, struct err *err);
+
+// Keys of the path from the first message to the leaf; keys of any statement, which is
+// finalised (NULL: it failed before). Free *keys, also after a failure.
+bool path_keys(struct sessions *s, int64_t leaf, int64_t **keys, size_t *count,
+               struct err *err);
+bool collect_keys(struct sessions *s, sqlite3_stmt *statement, int64_t **keys,
+                  size_t *count, struct err *err);
 
 // ---------------------------------------------------------------------------
 // search.c: the text indexes, in the open transaction. A message is put in once its parts
@@ -176,6 +180,10 @@ bool unindex_conversation(struct sessions *s, int64_t conversation, struct err *
 
 // ---------------------------------------------------------------------------
 // reply.c, tokens.c, settings.c, attachments.c
+
+// Inserts what is known of a reply's making; tokens may follow later.
+bool record_insert(struct sessions *s, int64_t message,
+                   const struct sessions_record *record, struct err *err);
 
 // What a streaming message has so far. Released also after a failure.
 struct reply_chunks {
@@ -213,28 +221,65 @@ bool hash_valid(const char *hash);
 // ---------------------------------------------------------------------------
 // export.c, html.c, import.c, import_foreign.c, base64.c
 
-bool export_path(struct sessions *s, const char *conversation, enum export_format format,
-                 FILE *out, struct err *err);
-bool export_jsonl_header(FILE *out);
-bool export_jsonl(struct sessions *s, const char *conversation, FILE *out,
-                  struct err *err);
-void html_head(FILE *out, const struct sessions_entry *entry);
+// Lines of our own format. export_line takes the object.
+bool export_line(FILE *out, json_t *object, struct err *err);
+bool export_message(FILE *out, const struct sessions_message *message,
+                    const struct sessions_record *record, struct err *err);
+// Who speaks, on one line. Untrusted: the caller makes it harmless.
+void export_heading(struct str *out, const struct sessions_message *message);
+void export_date(FILE *out, int64_t ms);
+void html_begin(FILE *out);
+void html_end(FILE *out);
+void html_conversation(FILE *out, const struct sessions_entry *entry);
 bool html_message(struct sessions *s, FILE *out, const struct sessions_message *message,
                   struct err *err);
-void html_tail(FILE *out);
 
+// What an import has of the conversation that it is reading.
 struct importer {
     struct sessions *s;
     const char *directory;
     struct sessions_imported *done;
-    int64_t conversation; // key of the one that is being read; 0: none
-    char id[SESSIONS_ID]; // its id
+    int64_t conversation; // key; 0: none is open
+    char id[SESSIONS_ID];
     bool is_new;
-    size_t messages_before, attachments_before;
-    int64_t updated_ms;
-    char *active_leaf; // id, or NULL
+    int64_t updated_ms;            // as the file says
+    char active_leaf[SESSIONS_ID]; // as the file says; "": unknown
+    size_t messages, attachments;  // added with this conversation
 };
-// One value of a foreign export, a whole conversation.
+
+struct import_conversation {
+    const char *id;
+    const char *title;
+    const char *tags; // one a line, or NULL
+    const char *origin;
+    const char *forked_from;
+    int64_t created_ms, updated_ms;
+    const char *active_leaf; // id, or NULL
+};
+
+struct import_message {
+    const char *id;
+    const char *parent; // id, or NULL
+    enum message_state state;
+    enum stop_reason stop_reason;
+    const char *error;
+    int64_t created_ms, finished_ms;
+    struct message content;
+    const char *model; // NULL: no model wrote it
+};
+
+// Begins a conversation in a transaction, or opens the one with this id.
+bool import_begin(struct importer *importer,
+                  const struct import_conversation *conversation, struct err *err);
+// Adds a message unless it is there. *key is 0 when it was, else the row's.
+bool import_message(struct importer *importer, const struct import_message *message,
+                    int64_t *key, struct err *err);
+bool import_picture(struct importer *importer, const void *bytes, size_t len,
+                    struct sessions_attachment *attachment, struct err *err);
+// Commits, or rolls back when ok is false.
+bool import_end(struct importer *importer, bool ok, struct err *err);
+
+// One value of a foreign export: a whole conversation.
 bool import_chatgpt(struct importer *importer, const json_t *value, struct err *err);
 bool import_open_webui(struct importer *importer, const json_t *value, struct err *err);
 

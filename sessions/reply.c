@@ -38,20 +38,29 @@ static const char *or_empty(const char *text)
     return text != NULL ? text : "";
 }
 
-static bool insert_record(struct sessions *s, int64_t key,
-                          const struct sessions_reply_params *params, struct err *err)
+bool record_insert(struct sessions *s, int64_t message,
+                   const struct sessions_record *record, struct err *err)
 {
-    char *settings = settings_encode(params->settings);
-    bool ok = store_run(
-        s, err,
-        "INSERT INTO replies (message, model_name, model_hash, device, build, "
-        "template_hash, settings, prompt_count, prompt) "
-        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-        "issssssib", key, or_empty(params->model_name), or_empty(params->model_hash),
-        or_empty(params->device), or_empty(params->build),
-        or_empty(params->template_hash), settings, (int64_t)params->prompt_count,
-        (const char *)params->prompt, params->prompt_count * sizeof(*params->prompt));
+    char *settings = settings_encode(&record->settings);
+    struct str tokens;
+    int64_t last_ns = 0;
+    bool ok;
 
+    str_init(&tokens, 0);
+    for (size_t i = 0; i < record->token_count; i++)
+        token_encode(&tokens, &record->tokens[i], &last_ns);
+    ok = store_run(
+        s, err,
+        "INSERT INTO replies (message, model_name, model_hash, device, build, template_hash, "
+        "settings, prompt_count, prompt, prompt_ns, generation_ns, token_count, tokens) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+        "issssssibiiib", message, or_empty(record->model_name),
+        or_empty(record->model_hash), or_empty(record->device), or_empty(record->build),
+        or_empty(record->template_hash), settings, (int64_t)record->prompt_count,
+        (const char *)record->prompt, record->prompt_count * sizeof(*record->prompt),
+        record->prompt_ns, record->generation_ns, (int64_t)record->token_count,
+        record->token_count > 0 ? tokens.data : NULL, tokens.len);
+    str_release(&tokens);
     free(settings);
     return ok;
 }
@@ -67,13 +76,23 @@ static bool begin(struct sessions_reply *reply,
         .instance = s->instance,
         .created_ms = now_ms(),
     };
+    struct sessions_record record = {
+        .model_name = params->model_name,
+        .model_hash = params->model_hash,
+        .device = params->device,
+        .build = params->build,
+        .template_hash = params->template_hash,
+        .settings = *params->settings,
+        .prompt = params->prompt,
+        .prompt_count = params->prompt_count,
+    };
 
     if (!conversation_key(s, params->conversation, &row.conversation, err) ||
         !parent_key(s, row.conversation, params->parent, &row.parent, err))
         return false;
     reply->conversation = row.conversation;
     return message_insert(s, &row, &reply->key, err) &&
-           insert_record(s, reply->key, params, err) &&
+           record_insert(s, reply->key, &record, err) &&
            conversation_touch(s, row.conversation, reply->key, err);
 }
 

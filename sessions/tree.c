@@ -235,8 +235,14 @@ bool part_load(sqlite3_stmt *statement, struct arena *arena, struct part *part,
         return store_text(statement, 0, arena, &part->text, &part->text_len, err);
     }
     *part = (struct part){ .kind = PART_IMAGE };
-    return store_text(statement, 1, arena, &part->image_hash, NULL, err) &&
-           store_text(statement, 2, arena, &part->image_name, NULL, err);
+    if (!store_text(statement, 1, arena, &part->image_hash, NULL, err) ||
+        !store_text(statement, 2, arena, &part->image_name, NULL, err))
+        return false;
+    if (part->image_hash == NULL)
+        return err_set(err, ERR_FORMAT, "a part is neither text nor picture");
+    if (part->image_name == NULL)
+        part->image_name = "";
+    return true;
 }
 
 static bool load_parts(struct sessions *s, int64_t key, bool streaming,
@@ -272,8 +278,18 @@ static bool load_parts(struct sessions *s, int64_t key, bool streaming,
     return true;
 }
 
-bool message_load(struct sessions *s, sqlite3_stmt *statement, struct arena *arena,
-                  struct sessions_message *message, struct err *err)
+// What load_message reads from the row it stands on.
+#define MESSAGE_COLUMNS                                                                  \
+    "m.key, m.id, p.id, m.role, m.state, m.stop_reason, m.error, m.created_ms, "         \
+    "m.finished_ms, r.model_name, r.token_count, "                                       \
+    "(SELECT count(*) FROM messages b WHERE b.conversation = m.conversation "            \
+    "AND b.parent IS m.parent), "                                                        \
+    "(SELECT count(*) FROM messages b WHERE b.conversation = m.conversation "            \
+    "AND b.parent IS m.parent AND b.key < m.key)"
+#define MESSAGE_JOINS                                                                    \
+    " LEFT JOIN messages p ON p.key = m.parent LEFT JOIN replies r ON r.message = m.key "
+static bool load_message(struct sessions *s, sqlite3_stmt *statement, struct arena *arena,
+                         struct sessions_message *message, struct err *err)
 {
     *message = (struct sessions_message){
         .created_ms = sqlite3_column_int64(statement, 7),
@@ -327,12 +343,64 @@ static bool load_path(struct sessions *s, int64_t leaf, struct arena *arena,
         "ii", leaf, (int64_t)PATH_LIMIT);
     while (statement != NULL && path->count < (size_t)count &&
            (step = store_step(s, statement, err)) == STEP_ROW)
-        if (!message_load(s, statement, arena, &path->messages[path->count++], err)) {
+        if (!load_message(s, statement, arena, &path->messages[path->count++], err)) {
             step = STEP_FAILED;
             break;
         }
     sqlite3_finalize(statement);
     return step != STEP_FAILED || count == 0;
+}
+
+// Keys from the first message to the leaf, in malloc'd *keys.
+bool path_keys(struct sessions *s, int64_t leaf, int64_t **keys, size_t *count,
+               struct err *err)
+{
+    sqlite3_stmt *statement = store_prepare(
+        s, err, PATH_TABLE "SELECT key FROM path WHERE key <> 0 ORDER BY depth DESC",
+        "ii", leaf, (int64_t)PATH_LIMIT);
+
+    return collect_keys(s, statement, keys, count, err);
+}
+
+bool collect_keys(struct sessions *s, sqlite3_stmt *statement, int64_t **keys,
+                  size_t *count, struct err *err)
+{
+    enum step step = STEP_FAILED;
+    size_t cap = 0;
+
+    *keys = NULL;
+    *count = 0;
+    while (statement != NULL && (step = store_step(s, statement, err)) == STEP_ROW) {
+        *keys = alloc_grow(*keys, *count, &cap, sizeof(**keys));
+        (*keys)[(*count)++] = sqlite3_column_int64(statement, 0);
+    }
+    sqlite3_finalize(statement);
+    return step == STEP_DONE;
+}
+
+static bool load_by_key(struct sessions *s, int64_t key, struct arena *arena,
+                        struct sessions_message *message, struct err *err)
+{
+    sqlite3_stmt *statement = store_prepare(
+        s, err,
+        "SELECT " MESSAGE_COLUMNS " FROM messages m" MESSAGE_JOINS "WHERE m.key = ?1",
+        "i", key);
+    enum step step = statement != NULL ? store_step(s, statement, err) : STEP_FAILED;
+    bool ok = step == STEP_ROW && load_message(s, statement, arena, message, err);
+
+    if (step == STEP_DONE)
+        err_set(err, ERR_NOT_FOUND, "the message was deleted meanwhile");
+    sqlite3_finalize(statement);
+    return ok;
+}
+
+bool message_load_key(struct sessions *s, int64_t key, struct arena *arena,
+                      struct sessions_message *message, struct err *err)
+{
+    bool ok = store_begin_read(s, err) && load_by_key(s, key, arena, message, err);
+
+    store_end_read(s);
+    return ok;
 }
 
 bool sessions_load_path(struct sessions *s, const char *conversation, const char *leaf,
