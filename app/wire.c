@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "app/base64.h"
+#include "base/base64.h"
 #include "base/utf8.h"
 
 static const char magic[4] = { 'O', 'R', 'L', 'W' };

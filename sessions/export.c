@@ -18,6 +18,7 @@
 #include <time.h>
 
 #include "base/alloc.h"
+#include "base/base64.h"
 #include "base/printable.h"
 
 #define MESSAGE_BUDGET                                                                   \
@@ -37,6 +38,22 @@ static void put_printable(FILE *out, const char *text, size_t len)
     printable_append(&clean, text, len);
     fwrite(clean.data, 1, clean.len, out);
     str_release(&clean);
+}
+
+// A piece at a time, a multiple of three so that no piece needs padding.
+void export_base64(FILE *out, const struct str *bytes)
+{
+    enum { PIECE = 3 << 14 };
+
+    for (size_t at = 0; at < bytes->len; at += PIECE) {
+        size_t len = bytes->len - at < PIECE ? bytes->len - at : PIECE;
+        struct str text;
+
+        str_init(&text, 0);
+        base64_encode(bytes->data + at, len, &text);
+        fwrite(text.data, 1, text.len, out);
+        str_release(&text);
+    }
 }
 
 // ---------------------------------------------------------------------------
@@ -89,7 +106,7 @@ static bool put_attachment(struct sessions *s, const char *hash, FILE *out,
             out,
             "{\"type\":\"attachment\",\"hash\":\"%s\",\"media_type\":\"%s\",\"bytes\":\"",
             attachment.hash, attachment.media_type);
-        base64_encode(out, bytes.data, bytes.len);
+        export_base64(out, &bytes);
         fputs("\"}\n", out);
         ok = written(out, err);
     }

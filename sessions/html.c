@@ -86,7 +86,7 @@ static bool put_image(struct sessions *s, FILE *out, const struct part *part,
     ok = sessions_load_attachment(s, part->image_hash, &bytes, &attachment, err);
     if (ok && strncmp(attachment.media_type, "image/", 6) == 0) {
         fprintf(out, "<p><img src=\"data:%s;base64,", attachment.media_type);
-        base64_encode(out, bytes.data, bytes.len);
+        export_base64(out, &bytes);
         fputs("\" alt=\"", out);
         put_escaped(out, part->image_name, strlen(part->image_name));
         fputs("\"></p>\n", out);

@@ -18,6 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
+
 #define OBJECT_BYTES    ((size_t)64 << 20) // of JSON: an attachment in base64 fits
 #define OBJECT_ELEMENTS 4000000            // commas and brackets; bounds the parsed size
 #define RECORD_BUDGET   ((size_t)256 << 20)

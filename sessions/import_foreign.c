@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/base64.h"
 
 #define NODE_LIMIT     100000 // messages of one conversation
 #define PART_LIMIT     128    // parts of one message

@@ -219,7 +219,7 @@ bool attachment_insert(struct sessions *s, const void *bytes, size_t len,
 bool hash_valid(const char *hash);
 
 // ---------------------------------------------------------------------------
-// export.c, html.c, import.c, import_foreign.c, base64.c
+// export.c, html.c, import.c, import_foreign.c
 
 // Lines of our own format. export_line takes the object.
 bool export_line(FILE *out, json_t *object, struct err *err);
@@ -228,6 +228,7 @@ bool export_message(FILE *out, const struct sessions_message *message,
 // Who speaks, on one line. Untrusted: the caller makes it harmless.
 void export_heading(struct str *out, const struct sessions_message *message);
 void export_date(FILE *out, int64_t ms);
+void export_base64(FILE *out, const struct str *bytes);
 void html_begin(FILE *out);
 void html_end(FILE *out);
 void html_conversation(FILE *out, const struct sessions_entry *entry);
@@ -282,8 +283,5 @@ bool import_end(struct importer *importer, bool ok, struct err *err);
 // One value of a foreign export: a whole conversation.
 bool import_chatgpt(struct importer *importer, const json_t *value, struct err *err);
 bool import_open_webui(struct importer *importer, const json_t *value, struct err *err);
-
-void base64_encode(FILE *out, const void *bytes, size_t len);
-bool base64_decode(const char *text, size_t len, struct str *out);
 
 #endif

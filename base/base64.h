@@ -1,9 +1,9 @@
-// app/base64.h
+// base/base64.h
 // SPDX-License-Identifier: MIT
 //
 // Base64 with padding (RFC 4648, section 4), for bytes that must travel inside JSON.
-#ifndef ORIEL_APP_BASE64_H
-#define ORIEL_APP_BASE64_H
+#ifndef ORIEL_BASE_BASE64_H
+#define ORIEL_BASE_BASE64_H
 
 #include <stdbool.h>
 #include <stddef.h>

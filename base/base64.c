@@ -1,6 +1,6 @@
-// app/base64.c
+// base/base64.c
 // SPDX-License-Identifier: MIT
-#include "app/base64.h"
+#include "base/base64.h"
 
 #include <stdint.h>
 #include <string.h>
