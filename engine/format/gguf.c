@@ -327,19 +327,10 @@ static bool is_float(enum gguf_type type)
     return type == GGUF_F32 || type == GGUF_F64;
 }
 
-static uint64_t load(const uint8_t *bytes, size_t size)
-{
-    uint64_t value = 0;
-
-    for (size_t i = 0; i < size; i++)
-        value |= (uint64_t)bytes[i] << (8 * i);
-    return value;
-}
-
 int64_t gguf_array_i64(const struct gguf_array *array, uint64_t index)
 {
     size_t size = gguf_type_size(array->type);
-    uint64_t bits = load(array->bytes + index * size, size);
+    uint64_t bits = gguf_load(array->bytes + index * size, size);
     unsigned unused = 64 - 8 * (unsigned)size;
 
     // Shifting up and back down repeats the sign.
@@ -354,14 +345,14 @@ uint64_t gguf_array_u64(const struct gguf_array *array, uint64_t index)
 double gguf_array_f64(const struct gguf_array *array, uint64_t index)
 {
     if (array->type == GGUF_F32) {
-        uint32_t bits = (uint32_t)load(array->bytes + index * 4, 4);
+        uint32_t bits = (uint32_t)gguf_load(array->bytes + index * 4, 4);
         float value;
 
         memcpy(&value, &bits, sizeof(value));
         return (double)value;
     }
     if (array->type == GGUF_F64) {
-        uint64_t bits = load(array->bytes + index * 8, 8);
+        uint64_t bits = gguf_load(array->bytes + index * 8, 8);
         double value;
 
         memcpy(&value, &bits, sizeof(value));

@@ -1,8 +1,8 @@
 // engine/format/gguf_parse.c
 // SPDX-License-Identifier: MIT
 //
-// One GGUF file from its first byte to the table of its tensors. Everything that later
-// code relies on is checked here and nowhere else:
+// One GGUF file from its first byte to the table of its tensors. What can be wrong with its
+// layout is checked here and nowhere else (what keys mean is checked in gguf_rules.c):
 //  1. A count is compared with the bytes that are left before anything is done with it.
 //  2. Sums and products of numbers from the file use __builtin_*_overflow.
 //  3. Keys and tensor names are printable ASCII and unique; all other strings are UTF-8
@@ -143,22 +143,13 @@ static inline const uint8_t *take(struct reader *reader, uint64_t size, const ch
     return reader->part->head + reader->field;
 }
 
-static inline uint64_t little_endian(const uint8_t *bytes, size_t size)
-{
-    uint64_t value = 0;
-
-    for (size_t i = 0; i < size; i++)
-        value |= (uint64_t)bytes[i] << (8 * i);
-    return value;
-}
-
 static inline bool take_u32(struct reader *reader, const char *what, uint32_t *value,
                             struct err *err)
 {
     const uint8_t *bytes = take(reader, 4, what, err);
 
     if (bytes != NULL)
-        *value = (uint32_t)little_endian(bytes, 4);
+        *value = (uint32_t)gguf_load(bytes, 4);
     return bytes != NULL;
 }
 
@@ -168,7 +159,7 @@ static inline bool take_u64(struct reader *reader, const char *what, uint64_t *v
     const uint8_t *bytes = take(reader, 8, what, err);
 
     if (bytes != NULL)
-        *value = little_endian(bytes, 8);
+        *value = gguf_load(bytes, 8);
     return bytes != NULL;
 }
 
@@ -572,7 +563,7 @@ static bool find_alignment(struct reader *reader, uint64_t *alignment, struct er
     reader->field = entry->at;
     if (entry->is_array || entry->value.type != GGUF_U32)
         return refuse(reader, err, ERR_FORMAT, "must be a u32");
-    *alignment = little_endian(entry->value.bytes, 4);
+    *alignment = gguf_load(entry->value.bytes, 4);
     if (*alignment < ALIGNMENT_MIN || *alignment > ALIGNMENT_MAX ||
         (*alignment & (*alignment - 1)) != 0)
         return refuse(reader, err, ERR_FORMAT,

@@ -93,4 +93,14 @@ const char *gguf_type_name(uint32_t type);
 // Bytes of one number or bool of this type.
 size_t gguf_type_size(enum gguf_type type);
 
+// A little-endian number of 1 to 8 bytes.
+static inline uint64_t gguf_load(const uint8_t *bytes, size_t size)
+{
+    uint64_t value = 0;
+
+    for (size_t i = 0; i < size; i++)
+        value |= (uint64_t)bytes[i] << (8 * i);
+    return value;
+}
+
 #endif

@@ -306,8 +306,7 @@ static bool check_charsmap(const struct facts *facts, struct err *err)
         return refuse(entry, err, "must be an array of bytes");
     if (entry->value.count < 4)
         return refuse(entry, err, "%" PRIu64 " bytes are too short", entry->value.count);
-    trie = entry->value.bytes[0] | (uint64_t)entry->value.bytes[1] << 8 |
-           (uint64_t)entry->value.bytes[2] << 16 | (uint64_t)entry->value.bytes[3] << 24;
+    trie = gguf_load(entry->value.bytes, 4);
     if (trie % 4 != 0 || trie > entry->value.count - 4)
         return refuse(entry, err,
                       "a trie of %" PRIu64 " bytes does not fit into %" PRIu64, trie,
