@@ -20,7 +20,6 @@ static bool on_token(void *user, const struct token_event *event)
 {
     struct client *client = user;
 
-    progress_erase(&client->progress);
     return client->on_token == NULL || client->on_token(client->user, event);
 }
 
@@ -96,4 +95,10 @@ bool client_open_model(struct client *client, const struct model_choice *choice,
     client->opened = client_call(
         client, choice->vocabulary_only ? WIRE_OPEN_VOCABULARY : WIRE_OPEN, body, err);
     return client->opened != NULL && info_read(&client->info, client->opened, err);
+}
+
+void client_claim_output(struct client *client)
+{
+    if (isatty(STDOUT_FILENO))
+        progress_end(&client->progress);
 }

@@ -20,6 +20,7 @@
 #include "app/output.h"
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/utf8.h"
 
 #define CONSTRAINT_MAX ((size_t)1 << 20)
@@ -36,6 +37,8 @@ struct ask {
     // what is made of them
     struct str prompt, constraint;
     struct logit_bias *biases;
+    char (*hashes)[SHA256_HEX]; // of the images
+    struct part *parts;         // of the person's message
     // the answer
     struct client client;
     json_t *tokens; // with --json
@@ -212,6 +215,40 @@ static uint64_t random_seed(void)
     return seed;
 }
 
+static bool hash_image(const char *path, char hex[SHA256_HEX], struct err *err)
+{
+    unsigned char digest[SHA256_BYTES];
+    struct sha256 hash;
+    struct file_map map = { .fd = -1 };
+
+    if (!file_map_open(&map, path, err))
+        return false;
+    sha256_init(&hash);
+    sha256_update(&hash, map.bytes, map.size);
+    sha256_final(&hash, digest);
+    sha256_hex(digest, hex);
+    file_map_close(&map);
+    return true;
+}
+// The pictures come before the words about them.
+static bool make_parts(struct ask *ask, struct err *err)
+{
+    ask->hashes = alloc_array(ask->images.count, sizeof(*ask->hashes));
+    ask->parts = alloc_array(ask->images.count + 1, sizeof(*ask->parts));
+    for (size_t i = 0; i < ask->images.count; i++) {
+        if (!hash_image(ask->images.items[i], ask->hashes[i], err))
+            return false;
+        ask->parts[i] = (struct part){ .kind = PART_IMAGE,
+                                       .image_path = ask->images.items[i],
+                                       .image_hash = ask->hashes[i],
+                                       .image_name = ask->images.items[i] };
+    }
+    ask->parts[ask->images.count] = (struct part){ .kind = PART_TEXT,
+                                                   .text = ask->prompt.data,
+                                                   .text_len = ask->prompt.len };
+    return true;
+}
+
 static bool prepare(struct ask *ask, const struct operands *words, struct err *err)
 {
     if (!model_choice_resolve(&ask->model, err))
@@ -220,18 +257,15 @@ static bool prepare(struct ask *ask, const struct operands *words, struct err *e
         return err_set(err, ERR_USAGE, "--system: not UTF-8 text");
     ask->settings.seed = ask->seed == UINT64_MAX ? random_seed() : ask->seed;
     return make_lists(ask, err) && make_constraint(ask, err) &&
-           make_prompt(ask, words, err);
+           make_prompt(ask, words, err) && make_parts(ask, err);
 }
 
 static json_t *request_body(const struct ask *ask)
 {
     struct part system = { .kind = PART_TEXT, .text = ask->system };
-    struct part user = { .kind = PART_TEXT,
-                         .text = ask->prompt.data,
-                         .text_len = ask->prompt.len };
     struct message messages[] = {
         { .role = ROLE_SYSTEM, .parts = &system, .part_count = 1 },
-        { .role = ROLE_USER, .parts = &user, .part_count = 1 },
+        { .role = ROLE_USER, .parts = ask->parts, .part_count = ask->images.count + 1 },
     };
     size_t first = ask->system == NULL;
     json_t *body = json_object();
@@ -248,16 +282,26 @@ static json_t *request_body(const struct ask *ask)
 // ---------------------------------------------------------------------------
 // The answer
 
+// While the reply is not seen as it is made.
+static void show_progress(struct ask *ask)
+{
+    uint32_t max = ask->settings.max_tokens;
+
+    progress_update(&ask->client.progress, "writing",
+                    max > 0 ? (double)ask->token_count / max : -1);
+}
+
 static bool on_token(void *user, const struct token_event *event)
 {
     struct ask *ask = user;
 
     ask->token_count++;
     str_append_n(&ask->text, event->text, event->text_len);
-    if (ask->json) {
-        json_array_append_new(ask->tokens, token_json(event));
-        return true;
-    }
+    if (!ask->json)
+        client_claim_output(&ask->client);
+    show_progress(ask);
+    if (ask->json)
+        return json_array_append_new(ask->tokens, token_json(event)) == 0;
     return put_text(event->text, event->text_len, &ask->unwritten);
 }
 
@@ -397,6 +441,8 @@ static int run(int argc, char **argv)
     text_list_release(&ask.stop);
     text_list_release(&ask.bias);
     free(ask.biases);
+    free(ask.hashes);
+    free(ask.parts);
     return code;
 }
 

@@ -57,6 +57,7 @@ static bool on_token(void *user, const struct token_event *event)
         json_array_append_new(score->tokens, token_json(event));
         return true;
     }
+    client_claim_output(&score->client);
     if (isnan(event->logprob))
         printf("%u\t-\t", event->id);
     else

@@ -36,6 +36,7 @@ static bool on_token(void *user, const struct token_event *event)
         json_array_append_new(tokenize->ids, json_integer(event->id));
         return true;
     }
+    client_claim_output(&tokenize->client);
     printf("%u\t", event->id);
     put_quoted(stdout, event->text, event->text_len);
     return putchar('\n') != EOF;

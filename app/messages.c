@@ -341,6 +341,7 @@ static json_t *part_json(const struct part *part)
     } else {
         json_object_set_new(json, "image_path", json_string(part->image_path));
         json_object_set_new(json, "image_hash", json_string(part->image_hash));
+        json_object_set_new(json, "image_name", json_string(part->image_name));
     }
     return json;
 }
@@ -382,7 +383,8 @@ static bool read_part(struct part *part, const json_t *json, struct err *err)
     *part = (struct part){ .kind = PART_IMAGE,
                            .image_path = wire_get_string(json, "image_path", err) };
     return part->image_path != NULL &&
-           wire_get_optional_string(json, "image_hash", &part->image_hash, err);
+           wire_get_optional_string(json, "image_hash", &part->image_hash, err) &&
+           wire_get_optional_string(json, "image_name", &part->image_name, err);
 }
 
 static bool read_role(enum role *role, const json_t *json, struct err *err)

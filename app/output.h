@@ -22,7 +22,8 @@ int complain(const char *command, const struct err *err);
 void remark(const char *command, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-// Untrusted bytes to standard output, at once: made printable on a terminal, exact otherwise.
+// Untrusted bytes to standard output, at once: made printable on a terminal, exact
+// otherwise.
 bool put_text(const char *bytes, size_t len, struct err *err);
 // Untrusted text, always made printable, for tables.
 void put_printable(FILE *file, const char *bytes, size_t len);

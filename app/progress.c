@@ -3,12 +3,10 @@
 #include "app/progress.h"
 
 #include <stdio.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/log.h"
-#include "base/printable.h"
 
 #define APPEARS_AFTER_NS 300000000
 #define REPAINT_NS       100000000
@@ -63,12 +61,10 @@ void progress_tick(struct progress *progress)
 
 void progress_update(struct progress *progress, const char *stage, double fraction)
 {
-    struct str text;
-
-    str_init(&text, sizeof(progress->stage) - 1);
-    printable_append(&text, stage, strlen(stage));
-    memcpy(progress->stage, text.data, text.len + 1);
-    str_release(&text);
+    snprintf(progress->stage, sizeof(progress->stage), "%s", stage);
+    for (char *at = progress->stage; *at != '\0'; at++)
+        if (*at < ' ' || *at > '~')
+            *at = '?';
     progress->fraction = fraction < 0 ? -1 : fraction > 1 ? 1 : fraction;
     progress_tick(progress);
 }
@@ -79,4 +75,10 @@ void progress_erase(struct progress *progress)
         fputs("\r\033[2K", stderr);
     progress->visible = false;
     progress->since_ns = clock_ns();
+}
+
+void progress_end(struct progress *progress)
+{
+    progress_erase(progress);
+    progress->enabled = false;
 }

@@ -15,7 +15,7 @@ struct progress {
     bool visible;
     int64_t since_ns;   // when the present wait began
     int64_t painted_ns; // when the line was last written
-    char stage[96];     // what is being done; printable
+    char stage[64];     // what is being done, in ASCII
     double fraction;    // 0 to 1, or negative when not known
 };
 
@@ -26,5 +26,7 @@ void progress_update(struct progress *progress, const char *stage, double fracti
 void progress_tick(struct progress *progress);
 // Takes the line away, before anything else is printed, and starts the next wait.
 void progress_erase(struct progress *progress);
+// Takes the line away for good: from now on the terminal belongs to the output.
+void progress_end(struct progress *progress);
 
 #endif

@@ -4,7 +4,7 @@
 
 #include <errno.h>
 #include <math.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -210,15 +210,19 @@ enum wire_status wire_fill(struct wire_reader *reader, struct err *err)
 // ---------------------------------------------------------------------------
 // Fields
 
-static void base64_key(const char *key, struct str *name)
+// Room for the longest key that is used and "_base64".
+#define KEY_BYTES 64
+
+static const char *base64_key(const char *key, char name[KEY_BYTES])
 {
-    str_init(name, 0);
-    str_printf(name, "%s_base64", key);
+    snprintf(name, KEY_BYTES, "%s_base64", key);
+    return name;
 }
 
 void wire_set_text(json_t *object, const char *key, const char *bytes, size_t len)
 {
-    struct str shown, exact, name;
+    struct str shown, exact;
+    char name[KEY_BYTES];
 
     if (utf8_valid(bytes, len)) {
         json_object_set_new(object, key, json_stringn_nocheck(bytes, len));
@@ -226,14 +230,13 @@ void wire_set_text(json_t *object, const char *key, const char *bytes, size_t le
     }
     str_init(&shown, SIZE_MAX / 2);
     str_init(&exact, SIZE_MAX / 2);
-    base64_key(key, &name);
     utf8_append_repaired(&shown, bytes, len);
     base64_encode(bytes, len, &exact);
     json_object_set_new(object, key, json_stringn_nocheck(shown.data, shown.len));
-    json_object_set_new(object, name.data, json_stringn_nocheck(exact.data, exact.len));
+    json_object_set_new(object, base64_key(key, name),
+                        json_stringn_nocheck(exact.data, exact.len));
     str_release(&shown);
     str_release(&exact);
-    str_release(&name);
 }
 
 void wire_set_real(json_t *object, const char *key, double value)
@@ -249,13 +252,11 @@ static bool field_error(const char *key, const char *what, struct err *err)
 bool wire_get_text(const json_t *object, const char *key, struct str *out,
                    struct err *err)
 {
-    const json_t *value = json_object_get(object, key), *exact;
-    struct str name;
+    char name[KEY_BYTES];
+    const json_t *value = json_object_get(object, key);
+    const json_t *exact = json_object_get(object, base64_key(key, name));
 
     str_reset(out);
-    base64_key(key, &name);
-    exact = json_object_get(object, name.data);
-    str_release(&name);
     if (json_is_string(exact)) {
         if (!base64_decode(json_string_value(exact), json_string_length(exact), out))
             return field_error(key, "is not base64", err);

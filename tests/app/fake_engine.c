@@ -203,6 +203,21 @@ void engine_detokenize(const struct engine *engine, const uint32_t *ids, size_t 
     }
 }
 
+static void append_part(struct token_ids *prompt, const struct part *part)
+{
+    const char *slash;
+    char *text;
+
+    if (part->kind == PART_TEXT) {
+        append_bytes(prompt, part->text, part->text_len);
+        return;
+    }
+    slash = strrchr(part->image_path, '/');
+    text = alloc_printf("[%s %.8s]", slash + 1, part->image_hash);
+    append_bytes(prompt, text, strlen(text));
+    free(text);
+}
+
 bool engine_render(const struct engine *engine, const struct conversation *conversation,
                    const char *tools_json, int64_t now, struct token_ids *prompt,
                    bool *used_fallback, struct err *err)
@@ -222,7 +237,7 @@ bool engine_render(const struct engine *engine, const struct conversation *conve
         append_bytes(prompt, name, strlen(name));
         append_bytes(prompt, "<", 1);
         for (size_t k = 0; k < message->part_count; k++)
-            append_bytes(prompt, message->parts[k].text, message->parts[k].text_len);
+            append_part(prompt, &message->parts[k]);
         append_bytes(prompt, ">", 1);
     }
     return true;

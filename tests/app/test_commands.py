@@ -223,8 +223,14 @@ def test_seeds_differ_unless_given():
     check(len(seeds) == 4, seeds)
 
 
-def test_a_model_without_vision_says_so():
-    one_line(ask("-i", "cat.png", "what is this"), 1, "Fake 1B", "no vision", "cat.png")
+def test_pictures_go_to_models_that_can_see():
+    picture = os.path.join(folder.name, "cat.png")
+    with open(picture, "wb") as file:
+        file.write(b"abc")
+    one_line(ask("-i", picture, "what is this"), 1, "Fake 1B", "no vision", "cat.png")
+    one_line(ask("-i", "/nowhere.png", "what is this"), 1, "/nowhere.png", "No such file")
+    done = ask("-i", picture, "-i", picture, "what is this", script="vision")
+    check(done.out == "You said: user<[cat.png ba7816bf][cat.png ba7816bf]what is this>", done)
 
 
 def test_a_full_disk_is_an_error():
