@@ -137,7 +137,14 @@ static void adapt(struct build *build)
 
     build->features = build->recipe->features | family->features;
     build->gemma = strncmp(family->name, "gemma", 5) == 0;
-    if (quant_traits(build->recipe->type)->block_values == 256) {
+    if ((build->features & MODEL_TINY) != 0) {
+        family->width = 64;
+        family->inner = 172;
+        family->heads = family->head_size = 8;
+        family->kv_heads = 4;
+    }
+    if ((build->features & MODEL_MIXED) != 0 ||
+        quant_traits(build->recipe->type)->block_values == 256) {
         family->width = 256;
         family->inner = rounded(family->inner, 256);
         if ((build->features & MODEL_WIDE_HEADS) == 0) {
@@ -173,6 +180,23 @@ static enum quant_type fitting_type(enum quant_type type, uint64_t columns)
     }
 }
 
+// The type of a matrix by its name.
+static enum quant_type matrix_type(const struct build *build, const char *name,
+                                   uint64_t columns)
+{
+    static const enum quant_type types[] = {
+        QUANT_Q4_K, QUANT_Q6_K, QUANT_Q5_0, QUANT_Q8_0,   QUANT_F16,
+        QUANT_Q4_1, QUANT_Q3_K, QUANT_BF16, QUANT_IQ4_NL, QUANT_Q5_K,
+    };
+    enum quant_type type = build->recipe->type;
+    struct random random;
+
+    random_init(&random, build->recipe->seed + 1, name);
+    if ((build->features & MODEL_MIXED) != 0)
+        type = types[random_below(&random, sizeof(types) / sizeof(types[0]))];
+    return fitting_type(type, columns);
+}
+
 static void put_tensor(struct build *build, const char *name, enum quant_type type,
                        uint64_t columns, uint64_t rows, uint64_t planes, double deviation)
 {
@@ -193,7 +217,7 @@ static void put_tensor(struct build *build, const char *name, enum quant_type ty
 static void put_matrix(struct build *build, const char *name, uint64_t columns,
                        uint64_t rows)
 {
-    put_tensor(build, name, fitting_type(build->recipe->type, columns), columns, rows, 1,
+    put_tensor(build, name, matrix_type(build, name, columns), columns, rows, 1,
                1.3 / sqrt((double)columns));
 }
 
@@ -271,8 +295,8 @@ static void put_experts(struct build *build, unsigned layer, const char *part,
 {
     char name[64];
 
-    put_tensor(build, in_layer(name, layer, part),
-               fitting_type(build->recipe->type, columns), columns, rows,
+    in_layer(name, layer, part);
+    put_tensor(build, name, matrix_type(build, name, columns), columns, rows,
                build->family.experts, 1.3 / sqrt((double)columns));
 }
 
@@ -318,20 +342,22 @@ static void put_rope_factors(struct build *build, const char *name, double low,
 static void put_tensors(struct build *build)
 {
     const struct family *family = &build->family;
-    enum quant_type type = fitting_type(build->recipe->type, family->width);
     size_t tokens = model_vocabulary_size(build->recipe);
     bool tied = (build->features & MODEL_TIED) != 0;
     double out = 2.5 / sqrt((double)family->width);
 
-    put_tensor(build, "token_embd.weight", type, family->width, tokens, 1,
-               tied ? out : 1);
+    put_tensor(build, "token_embd.weight",
+               matrix_type(build, "token_embd.weight", family->width), family->width,
+               tokens, 1, tied ? out : 1);
     for (unsigned layer = 0; layer < family->layers; layer++) {
         put_attention(build, layer);
         put_feed_forward(build, layer);
     }
     put_vector(build, "output_norm.weight", family->width, 1, 0.2);
     if (!tied)
-        put_tensor(build, "output.weight", type, family->width, tokens, 1, out);
+        put_tensor(build, "output.weight",
+                   matrix_type(build, "output.weight", family->width), family->width,
+                   tokens, 1, out);
     if ((build->features & MODEL_ROPE_FACTORS) != 0)
         put_rope_factors(build, "rope_freqs.weight", 1, 8);
     if ((build->features & (MODEL_ROPE_LONG | MODEL_ROPE_SHORT)) != 0) {
@@ -404,6 +430,10 @@ static void put_shape_keys(struct build *build)
     }
     if ((build->features & MODEL_WINDOW) != 0)
         put_size(build, "attention.sliding_window", 8);
+    if ((build->features & MODEL_PERIOD) != 0) {
+        put_size(build, "attention.sliding_window_pattern", 3);
+        put_number(build, "rope.freq_base_swa", 5000);
+    }
     if (build->gemma && (build->features & MODEL_PLAIN_KEYS) == 0) {
         if (!family->qk_norms)
             put_number(build, "attn_logit_softcapping", 2.5);

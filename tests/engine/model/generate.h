@@ -31,6 +31,9 @@ enum model_feature {
     MODEL_PLAIN_KEYS = 1 << 12,     // without the keys that a reader has defaults for
     MODEL_LARGE_HEADS = 1 << 13,    // heads of 96 (phi3), 256 (gemma) or 128
     MODEL_OWN_KEYS = 1 << 14,       // every head has keys and values of its own
+    MODEL_PERIOD = 1 << 15, // gemma: every third layer sees all, local RoPE base 5000
+    MODEL_TINY = 1 << 16,   // heads of 8, inner size 172, as the model stories260K has it
+    MODEL_MIXED = 1 << 17,  // each matrix has a type of its own, whatever the recipe's is
 };
 
 #define MODEL_CONTEXT 256 // context_length of all models
