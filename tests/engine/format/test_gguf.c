@@ -6,6 +6,7 @@
 // culprit.
 #include "engine/format/gguf.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -680,6 +681,109 @@ static void survives_every_failing_allocation(void)
     str_release(&file);
 }
 
+// The same for reading: the n-th pread gives `result` (and errno) instead.
+ssize_t __real_pread(int fd, void *buffer, size_t size, off_t offset);
+ssize_t __wrap_pread(int fd, void *buffer, size_t size, off_t offset);
+
+static struct {
+    long until; // -1: never
+    ssize_t result;
+    int error;
+} read_fault = { .until = -1 };
+
+ssize_t __wrap_pread(int fd, void *buffer, size_t size, off_t offset)
+{
+    if (read_fault.until < 0 || read_fault.until-- > 0)
+        return __real_pread(fd, buffer, size, offset);
+    errno = read_fault.error;
+    return read_fault.result;
+}
+
+static void survives_faults_while_reading(void)
+{
+    struct err truncated = { .code = ERR_NONE }, broken = truncated, none = truncated;
+    const struct gguf_tensor *tensor;
+    struct gguf_writer writer;
+    struct gguf *gguf;
+    uint8_t bytes[16];
+
+    gguf_writer_init(&writer);
+    write_good_model(&writer);
+    read_fault.until = 0;
+    CHECK(open_written(&writer, &truncated) == NULL);
+    CHECK(strstr(truncated.text, "the file was truncated to 0 bytes while it was") !=
+          NULL);
+    read_fault.until = 0;
+    read_fault.result = -1;
+    read_fault.error = EIO;
+    CHECK(open_written(&writer, &broken) == NULL);
+    CHECK_INT(broken.code, ERR_IO);
+    CHECK(strstr(broken.text, "cannot read at byte 0: Input/output error") != NULL);
+
+    read_fault.until = 0;
+    read_fault.error = EINTR; // not a fault: it is tried again
+    gguf = open_written(&writer, &none);
+    REQUIRE(gguf != NULL);
+    tensor = gguf_find(gguf, "output_norm.weight");
+    read_fault.until = 0;
+    CHECK(gguf_read(gguf, tensor, 0, sizeof(bytes), bytes, &none));
+    CHECK_INT(none.code, ERR_NONE);
+    read_fault.until = 0;
+    read_fault.error = EIO;
+    CHECK(!gguf_read(gguf, tensor, 0, sizeof(bytes), bytes, &none));
+    CHECK(strstr(none.text, "tensor 'output_norm.weight', byte ") != NULL);
+    gguf_close(&gguf);
+    gguf_writer_release(&writer);
+}
+
+// A sparse file: two arrays of 128 MiB. The second one is refused before it is read.
+static void refuses_more_metadata_than_the_limit(void)
+{
+    static const char array[] = "\xA\0\0\0\0\0\0\1\0\0\0\0"; // 2^24 u64
+    const size_t data = (size_t)128 << 20, head = 24 + 8 + 1 + 4 + 12;
+    struct err err = { .code = ERR_NONE };
+    struct gguf_writer writer;
+    struct str file;
+    char path[64];
+    int fd = memfd_create("test_gguf", MFD_CLOEXEC);
+
+    str_init(&file, 0);
+    gguf_writer_init(&writer);
+    gguf_write_raw(&writer, "a", GGUF_ARRAY, array, sizeof(array) - 1);
+    gguf_write_raw(&writer, "b", GGUF_ARRAY, array, sizeof(array) - 1);
+    gguf_writer_finish(&writer, &file);
+    CHECK_INT(pwrite(fd, file.data, head, 0), head);
+    CHECK_INT(pwrite(fd, file.data + head, 25, (off_t)(head + data)), 25);
+    CHECK_INT(ftruncate(fd, (off_t)(head + 25 + 2 * data)), 0);
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    CHECK(gguf_open(path, &err) == NULL);
+    CHECK_INT(err.code, ERR_LIMIT);
+    CHECK(strstr(err.text, "key 'b', byte ") != NULL);
+    CHECK(strstr(err.text, "metadata is larger than 268435456 bytes") != NULL);
+    close(fd);
+    gguf_writer_release(&writer);
+    str_release(&file);
+}
+
+static void refuses_more_parts_than_the_limit(void)
+{
+    char *folder = make_folder();
+    char *path = alloc_printf("%s/m-00001-of-01025.gguf", folder);
+    struct err err = { .code = ERR_NONE };
+    struct gguf_writer writer;
+
+    gguf_writer_init(&writer);
+    gguf_write_u16(&writer, "split.no", 0);
+    gguf_write_u16(&writer, "split.count", 1025);
+    CHECK(gguf_writer_save(&writer, path, &err));
+    CHECK(gguf_open(path, &err) == NULL);
+    CHECK_INT(err.code, ERR_LIMIT);
+    CHECK(strstr(err.text, "1025 parts are more than the limit of 1024") != NULL);
+    gguf_writer_release(&writer);
+    free(path);
+    remove_folder(folder);
+}
+
 static const struct test tests[] = {
     { "gives every type of value", gives_every_type_of_value },
     { "refuses values of another type", refuses_values_of_another_type },
@@ -700,6 +804,9 @@ static const struct test tests[] = {
     { "refuses what is not a file", refuses_what_is_not_a_file },
     { "opens large files quickly", opens_large_files_quickly },
     { "survives every failing allocation", survives_every_failing_allocation },
+    { "survives faults while reading", survives_faults_while_reading },
+    { "refuses more metadata than the limit", refuses_more_metadata_than_the_limit },
+    { "refuses more parts than the limit", refuses_more_parts_than_the_limit },
 };
 
 TAP_MAIN(tests)
