@@ -784,6 +784,40 @@ static void refuses_more_parts_than_the_limit(void)
     remove_folder(folder);
 }
 
+// Two parts that are each within the limit.
+static void refuses_more_tensors_than_the_limit(void)
+{
+    enum { HALF = 32769 };
+    static const uint64_t shape[] = { 1 };
+    char *folder = make_folder();
+    char *path = alloc_printf("%s/m-00001-of-00002.gguf", folder);
+    char *other = alloc_printf("%s/m-00002-of-00002.gguf", folder);
+    struct err err = { .code = ERR_NONE };
+
+    for (unsigned part = 0; part < 2; part++) {
+        struct gguf_writer writer;
+
+        gguf_writer_init(&writer);
+        gguf_write_u16(&writer, "split.no", (uint16_t)part);
+        gguf_write_u16(&writer, "split.count", 2);
+        gguf_write_u32(&writer, "split.tensors.count", 2 * HALF);
+        for (unsigned i = 0; i < HALF; i++) {
+            char name[32];
+
+            snprintf(name, sizeof(name), "%u.%u", part, i);
+            gguf_write_tensor(&writer, name, QUANT_F32, 1, shape, NULL, 4);
+        }
+        CHECK(gguf_writer_save(&writer, part == 0 ? path : other, &err));
+        gguf_writer_release(&writer);
+    }
+    CHECK(gguf_open(path, &err) == NULL);
+    CHECK_INT(err.code, ERR_LIMIT);
+    CHECK(strstr(err.text, "65538 tensors are more than the limit of 65536") != NULL);
+    free(other);
+    free(path);
+    remove_folder(folder);
+}
+
 static const struct test tests[] = {
     { "gives every type of value", gives_every_type_of_value },
     { "refuses values of another type", refuses_values_of_another_type },
@@ -807,6 +841,7 @@ static const struct test tests[] = {
     { "survives faults while reading", survives_faults_while_reading },
     { "refuses more metadata than the limit", refuses_more_metadata_than_the_limit },
     { "refuses more parts than the limit", refuses_more_parts_than_the_limit },
+    { "refuses more tensors than the limit", refuses_more_tensors_than_the_limit },
 };
 
 TAP_MAIN(tests)
