@@ -35,7 +35,8 @@ uint32_t grammar_ast_add_rule(struct grammar_ast *ast)
         ast->exhausted = true;
         return 0;
     }
-    ast->rules = alloc_grow(ast->rules, ast->rule_count, &ast->rule_cap, sizeof(*ast->rules));
+    ast->rules =
+        alloc_grow(ast->rules, ast->rule_count, &ast->rule_cap, sizeof(*ast->rules));
     ast->rules[ast->rule_count] = (struct grammar_rule){ 0 };
     return (uint32_t)ast->rule_count++;
 }
@@ -214,7 +215,8 @@ const struct grammar_expr *grammar_class(struct grammar_ast *ast,
     struct grammar_range *sorted = alloc_array(count + 3, sizeof(*sorted));
     struct grammar_range *result = alloc_array(count + 3, sizeof(*result));
 
-    memcpy(sorted, ranges, count * sizeof(*ranges));
+    if (count > 0)
+        memcpy(sorted, ranges, count * sizeof(*ranges));
     count = grammar_ranges_normalise(sorted, count);
     if (negated)
         count = grammar_ranges_invert(sorted, count, result);
@@ -233,7 +235,8 @@ const struct grammar_expr *grammar_class(struct grammar_ast *ast,
 }
 
 static const struct grammar_expr *group(struct grammar_ast *ast, enum grammar_kind kind,
-                                        const struct grammar_expr *const *items, size_t count)
+                                        const struct grammar_expr *const *items,
+                                        size_t count)
 {
     struct grammar_expr *expr;
 

@@ -1,12 +1,12 @@
 // engine/text/grammar_ast.h
 // SPDX-License-Identifier: MIT
 //
-// A context-free grammar as a tree of expressions, on its way from text (grammar_parse.c) or
-// from a JSON schema (json_schema.c) to the machine that grammar_match.c runs.
+// A context-free grammar as a tree of expressions, on its way from text (grammar_parse.c)
+// or from a JSON schema (json_schema.c) to the machine that grammar_match.c runs.
 //
-// Expressions are immutable, may be shared, and live as long as the tree. The constructors
-// cannot fail: past GRAMMAR_MAX_EXPRESSIONS they return the empty expression and set
-// `exhausted`, which grammar_compile reports as ERR_LIMIT.
+// Expressions are immutable, may be shared, and live as long as the tree. The
+// constructors cannot fail: past GRAMMAR_MAX_EXPRESSIONS they return the empty expression
+// and set `exhausted`, which grammar_compile reports as ERR_LIMIT.
 #ifndef ORIEL_ENGINE_TEXT_GRAMMAR_AST_H
 #define ORIEL_ENGINE_TEXT_GRAMMAR_AST_H
 
@@ -49,7 +49,7 @@ struct grammar_expr {
 };
 
 struct grammar_rule {
-    const char *name; // NULL: made by us
+    const char *name;                // NULL: made by us
     const struct grammar_expr *expr; // NULL: not defined (yet)
 };
 
@@ -100,16 +100,17 @@ struct grammar_list {
 void grammar_list_push(struct grammar_list *list, const struct grammar_expr *expr);
 void grammar_list_release(struct grammar_list *list);
 
-// Ascending and disjoint; returns the new count. Ranges beyond U+10FFFF and surrogates are
-// cut away.
+// Ascending and disjoint; returns the new count. Ranges beyond U+10FFFF and surrogates
+// are cut away.
 size_t grammar_ranges_normalise(struct grammar_range *ranges, size_t count);
-// What ranges[count] (normalised) leave out of the scalar values: at most count + 2 ranges.
+// What ranges[count] (normalised) leave out of the scalar values: at most count + 2
+// ranges.
 size_t grammar_ranges_invert(const struct grammar_range *ranges, size_t count,
                              struct grammar_range *inverted);
 
 // Reads GBNF text (grammar_parse.c) into ast; *root is the rule to start from. Called by
 // grammar_parse in grammar.h.
-bool grammar_ast_parse(struct grammar_ast *ast, const char *text, size_t len, uint32_t *root,
-                       struct err *err);
+bool grammar_ast_parse(struct grammar_ast *ast, const char *text, size_t len,
+                       uint32_t *root, struct err *err);
 
 #endif

@@ -2,12 +2,14 @@
 // SPDX-License-Identifier: MIT
 //
 // From the tree to the machine, in three passes: which rules can produce a text at all
-// (anything else is left out, so that the matcher never walks into a dead end); places and
-// byte edges, built from the right so that each place knows what follows it; and the search
-// for left recursion, which would make the matcher's stacks grow without reading a byte.
+// (anything else is left out, so that the matcher never walks into a dead end); places
+// and byte edges, built from the right so that each place knows what follows it; and the
+// search for left recursion, which would make the matcher's stacks grow without reading a
+// byte.
 //
-// A call in tail position pushes nothing, so a cycle of tail calls alone is harmless: what is
-// refused is a strongly connected set of leftmost calls of which one is not a tail call.
+// A call in tail position pushes nothing, so a cycle of tail calls alone is harmless:
+// what is refused is a strongly connected set of leftmost calls of which one is not a
+// tail call.
 #include "engine/text/grammar.h"
 
 #include <stdlib.h>
@@ -88,7 +90,8 @@ static void find_productive_rules(struct compiler *c)
 // ---------------------------------------------------------------------------
 // Places and edges
 
-static uint32_t add_place(struct compiler *c, enum place_kind kind, uint32_t a, uint32_t b)
+static uint32_t add_place(struct compiler *c, enum place_kind kind, uint32_t a,
+                          uint32_t b)
 {
     struct grammar *g = c->grammar;
 
@@ -114,9 +117,11 @@ static uint32_t add_bytes(struct compiler *c, const struct byte_edge *edges, siz
         return DEAD;
     }
     for (size_t i = 0; i < count; i++) {
-        struct byte_edge *last = g->edge_count > first ? &g->edges[g->edge_count - 1] : NULL;
+        struct byte_edge *last =
+            g->edge_count > first ? &g->edges[g->edge_count - 1] : NULL;
 
-        if (last != NULL && last->next == edges[i].next && last->high + 1 == edges[i].low) {
+        if (last != NULL && last->next == edges[i].next &&
+            last->high + 1 == edges[i].low) {
             last->high = edges[i].high;
             continue;
         }
@@ -155,10 +160,12 @@ struct class_builder {
     const struct grammar_range *ranges;
     size_t count;
     uint32_t smallest; // code points below it would be overlong
-    uint32_t full[4];  // full[n] reads any n continuation bytes and goes on; DEAD: not made
+    uint32_t
+        full[4]; // full[n] reads any n continuation bytes and goes on; DEAD: not made
 };
 
-static enum coverage coverage_of(const struct class_builder *b, uint32_t low, uint32_t high)
+static enum coverage coverage_of(const struct class_builder *b, uint32_t low,
+                                 uint32_t high)
 {
     size_t from = 0, to = b->count;
 
@@ -191,7 +198,8 @@ static uint32_t any_continuation(struct class_builder *b, int bytes)
 // Reads `bytes` continuation bytes of the characters from base upwards.
 static uint32_t some_continuation(struct class_builder *b, uint32_t base, int bytes);
 
-// The place after a byte that leaves the characters low .. low + 64^bytes - 1; DEAD: none.
+// The place after a byte that leaves the characters low .. low + 64^bytes - 1; DEAD:
+// none.
 static uint32_t after_byte(struct class_builder *b, uint32_t low, int bytes)
 {
     uint32_t high = low + (1u << (6 * bytes)) - 1;
@@ -218,12 +226,14 @@ static uint32_t some_continuation(struct class_builder *b, uint32_t base, int by
         uint32_t next = after_byte(b, base + (i << (6 * (bytes - 1))), bytes - 1);
 
         if (next != DEAD)
-            edges[count++] = (struct byte_edge){ (uint8_t)(0x80 + i), (uint8_t)(0x80 + i), next };
+            edges[count++] =
+                (struct byte_edge){ (uint8_t)(0x80 + i), (uint8_t)(0x80 + i), next };
     }
     return add_bytes(b->c, edges, count);
 }
 
-static uint32_t compile_class(struct compiler *c, const struct grammar_expr *expr, uint32_t next)
+static uint32_t compile_class(struct compiler *c, const struct grammar_expr *expr,
+                              uint32_t next)
 {
     static const struct {
         uint8_t first, last, bits; // lead bytes; how many continuation bytes
@@ -234,7 +244,9 @@ static uint32_t compile_class(struct compiler *c, const struct grammar_expr *exp
         { 0xE0, 0xEF, 2, 0x800 },
         { 0xF0, 0xF4, 3, 0x10000 },
     };
-    struct class_builder b = { c, expr->ranges, expr->count, 0, { next, DEAD, DEAD, DEAD } };
+    struct class_builder b = {
+        c, expr->ranges, expr->count, 0, { next, DEAD, DEAD, DEAD }
+    };
     struct byte_edge edges[256];
     size_t count = 0;
 
@@ -247,7 +259,8 @@ static uint32_t compile_class(struct compiler *c, const struct grammar_expr *exp
             uint32_t after = after_byte(&b, low, leads[i].bits);
 
             if (after != DEAD)
-                edges[count++] = (struct byte_edge){ (uint8_t)byte, (uint8_t)byte, after };
+                edges[count++] =
+                    (struct byte_edge){ (uint8_t)byte, (uint8_t)byte, after };
         }
     }
     return add_bytes(c, edges, count);
@@ -256,9 +269,11 @@ static uint32_t compile_class(struct compiler *c, const struct grammar_expr *exp
 // ---------------------------------------------------------------------------
 // Expressions
 
-static uint32_t compile(struct compiler *c, const struct grammar_expr *expr, uint32_t next);
+static uint32_t compile(struct compiler *c, const struct grammar_expr *expr,
+                        uint32_t next);
 
-static uint32_t compile_loop(struct compiler *c, const struct grammar_expr *item, uint32_t next)
+static uint32_t compile_loop(struct compiler *c, const struct grammar_expr *item,
+                             uint32_t next)
 {
     uint32_t loop = add_place(c, PLACE_SPLIT, DEAD, next);
     uint32_t body = loop == DEAD ? DEAD : compile(c, item, loop);
@@ -294,7 +309,8 @@ static uint32_t compile_repeat(struct compiler *c, const struct grammar_expr *ex
     return entry;
 }
 
-static uint32_t compile(struct compiler *c, const struct grammar_expr *expr, uint32_t next)
+static uint32_t compile(struct compiler *c, const struct grammar_expr *expr,
+                        uint32_t next)
 {
     uint32_t entry = next;
 
@@ -306,7 +322,8 @@ static uint32_t compile(struct compiler *c, const struct grammar_expr *expr, uin
     case GRAMMAR_CLASS:
         return compile_class(c, expr, next);
     case GRAMMAR_RULE:
-        return c->productive[expr->rule] ? add_place(c, PLACE_CALL, expr->rule, next) : DEAD;
+        return c->productive[expr->rule] ? add_place(c, PLACE_CALL, expr->rule, next)
+                                         : DEAD;
     case GRAMMAR_REPEAT:
         return compile_repeat(c, expr, next);
     case GRAMMAR_SEQUENCE:
@@ -333,10 +350,10 @@ struct left_call {
 
 struct left_search {
     const struct grammar *grammar;
-    bool *nullable;        // [rule_count]: can produce the empty text
-    uint32_t *seen;        // [place_count]: the number of the search that met the place
+    bool *nullable; // [rule_count]: can produce the empty text
+    uint32_t *seen; // [place_count]: the number of the search that met the place
     uint32_t search;
-    uint32_t *stack;       // [place_count]: places still to visit
+    uint32_t *stack;         // [place_count]: places still to visit
     struct left_call *calls; // of all rules, one after the other
     size_t call_count, call_cap;
     size_t *first_call; // [rule_count + 1]
@@ -369,7 +386,8 @@ static bool follow_rule(struct left_search *s, uint32_t rule, bool collect)
             visit_place(s, place->b, &depth);
         } else if (place->kind == PLACE_CALL) {
             if (collect) {
-                s->calls = alloc_grow(s->calls, s->call_count, &s->call_cap, sizeof(*s->calls));
+                s->calls =
+                    alloc_grow(s->calls, s->call_count, &s->call_cap, sizeof(*s->calls));
                 s->calls[s->call_count++] =
                     (struct left_call){ place->a, place->b == PLACE_OF_END };
             }
@@ -438,7 +456,8 @@ static void leave_rule(struct components *t, uint32_t rule)
     } while (member != rule);
 }
 
-static void find_components(struct components *t, const struct left_search *s, uint32_t start)
+static void find_components(struct components *t, const struct left_search *s,
+                            uint32_t start)
 {
     enter_rule(t, s, start);
     while (t->path_count > 0) {
@@ -459,7 +478,8 @@ static void find_components(struct components *t, const struct left_search *s, u
 // The first rule that is left recursive, or rule_count.
 static size_t left_recursive_rule(struct compiler *c)
 {
-    size_t count = c->grammar->rule_count, places = c->grammar->place_count, found = count;
+    size_t count = c->grammar->rule_count, places = c->grammar->place_count,
+           found = count;
     struct left_search s = {
         .grammar = c->grammar,
         .nullable = alloc_array(count, sizeof(bool)),
@@ -528,17 +548,19 @@ static bool build(struct compiler *c, struct err *err)
     compile_rules(c);
     recursive = c->too_large ? c->grammar->rule_count : left_recursive_rule(c);
     if (c->too_large)
-        return err_set(err, ERR_LIMIT,
-                       "grammar: too large once repetitions are written out (more than %zu "
-                       "places)",
-                       MAX_PLACES);
+        return err_set(
+            err, ERR_LIMIT,
+            "grammar: too large once repetitions are written out (more than %zu "
+            "places)",
+            MAX_PLACES);
     if (recursive < c->grammar->rule_count)
         return err_set(err, ERR_FORMAT, "grammar: rule \"%s\" is left recursive",
                        rule_name(c, recursive));
     return true;
 }
 
-struct grammar *grammar_compile(const struct grammar_ast *ast, uint32_t root, struct err *err)
+struct grammar *grammar_compile(const struct grammar_ast *ast, uint32_t root,
+                                struct err *err)
 {
     struct compiler c = { .ast = ast };
     bool ok;

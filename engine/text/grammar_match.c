@@ -1,14 +1,15 @@
 // engine/text/grammar_match.c
 // SPDX-License-Identifier: MIT
 //
-// Runs a compiled grammar. A state is the set of all (place, stack) pairs in which the text
-// read so far may be; only places that read a byte are kept, sorted, so that equal sets are
-// equal arrays and a state has one number. Stacks are lists of return places that share
-// their tails, interned too: equal stacks have equal numbers.
+// Runs a compiled grammar. A state is the set of all (place, stack) pairs in which the
+// text read so far may be; only places that read a byte are kept, sorted, so that equal
+// sets are equal arrays and a state has one number. Stacks are lists of return places
+// that share their tails, interned too: equal stacks have equal numbers.
 //
-// Everything here is a cache that can be rebuilt from the current state alone; when it has
-// grown beyond its limits, matcher_trim does so. A grammar so ambiguous that one state needs
-// more than MAX_SET places, or one mask more than MAX_WORK steps, is given up with ERR_LIMIT.
+// Everything here is a cache that can be rebuilt from the current state alone; when it
+// has grown beyond its limits, matcher_trim does so. A grammar so ambiguous that one
+// state needs more than MAX_SET places, or one mask more than MAX_WORK steps, is given up
+// with ERR_LIMIT.
 #include "engine/text/grammar.h"
 
 #include <stdlib.h>
@@ -275,8 +276,8 @@ static uint32_t set_finish(struct grammar_matcher *m)
 // ---------------------------------------------------------------------------
 // Steps
 
-// The edge of the place that reads byte, or NULL. Narrows *low to *high to the bytes around
-// it that would give the same answer.
+// The edge of the place that reads byte, or NULL. Narrows *low to *high to the bytes
+// around it that would give the same answer.
 static const struct byte_edge *edge_for(const struct grammar *g, uint32_t place, int byte,
                                         int *low, int *high)
 {
@@ -306,7 +307,8 @@ static uint32_t compute_step(struct grammar_matcher *m, uint32_t state, int byte
     set_begin(m);
     for (size_t i = 0; i < count; i++) {
         struct pair pair = m->pairs[first + i];
-        const struct byte_edge *edge = edge_for(m->grammar, pair.place, byte, &low, &high);
+        const struct byte_edge *edge =
+            edge_for(m->grammar, pair.place, byte, &low, &high);
 
         if (edge != NULL)
             set_add(m, edge->next, pair.stack);
@@ -398,7 +400,8 @@ static bool give_up(struct grammar_matcher *m, struct err *err)
     return err_set(err, ERR_LIMIT, "grammar: too ambiguous to be followed");
 }
 
-struct grammar_matcher *grammar_matcher_create(const struct grammar *grammar, struct err *err)
+struct grammar_matcher *grammar_matcher_create(const struct grammar *grammar,
+                                               struct err *err)
 {
     struct grammar_matcher *m = alloc_zero(sizeof(*m));
 

@@ -1,9 +1,10 @@
 // engine/text/grammar_parse.c
 // SPDX-License-Identifier: MIT
 //
-// GBNF text to a tree. Recursive descent; groups may nest GRAMMAR_MAX_DEPTH deep. Newlines
-// end a rule except inside a group or after "|" and "::=", as in the peer's dialect. What we
-// refuse and the peer accepts: a rule that is defined twice, and token elements "<...>".
+// GBNF text to a tree. Recursive descent; groups may nest GRAMMAR_MAX_DEPTH deep.
+// Newlines end a rule except inside a group or after "|" and "::=", as in the peer's
+// dialect. What we refuse and the peer accepts: a rule that is defined twice, and token
+// elements "<...>".
 #include "engine/text/grammar.h"
 
 #include <stdlib.h>
@@ -13,7 +14,6 @@
 #include "base/str.h"
 #include "base/utf8.h"
 #include "engine/text/grammar_ast.h"
-
 
 #define MAX_REPETITIONS 65536
 
@@ -200,7 +200,8 @@ static bool read_class(struct reader *r, const struct grammar_expr **expr)
     }
     if (ok) {
         r->at++;
-        *expr = count > 0 || negated ? grammar_class(r->ast, ranges, count, negated) : NULL;
+        *expr =
+            count > 0 || negated ? grammar_class(r->ast, ranges, count, negated) : NULL;
         if (*expr == NULL)
             ok = fail(r, ERR_FORMAT, "an empty class matches nothing");
     }
@@ -246,7 +247,8 @@ static bool read_bounds(struct reader *r, uint32_t *min, uint32_t *max)
 }
 
 // The * + ? { } after an element, of which there may be several.
-static bool read_repetitions(struct reader *r, bool nested, const struct grammar_expr **expr)
+static bool read_repetitions(struct reader *r, bool nested,
+                             const struct grammar_expr **expr)
 {
     for (int n = 0;; n++) {
         uint32_t min = 0, max = GRAMMAR_UNBOUNDED;
@@ -381,8 +383,8 @@ static bool read_rule(struct reader *r)
     return true;
 }
 
-bool grammar_ast_parse(struct grammar_ast *ast, const char *text, size_t len, uint32_t *root,
-                       struct err *err)
+bool grammar_ast_parse(struct grammar_ast *ast, const char *text, size_t len,
+                       uint32_t *root, struct err *err)
 {
     struct reader r = { .text = text, .len = len, .ast = ast, .err = err };
 

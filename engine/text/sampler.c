@@ -91,8 +91,8 @@ bool sampler_needs_vocabulary(const struct generation_settings *settings)
 }
 
 struct sampler *sampler_create_with(const struct generation_settings *settings,
-                                    size_t token_count, const struct vocabulary *vocabulary,
-                                    struct err *err)
+                                    size_t token_count,
+                                    const struct vocabulary *vocabulary, struct err *err)
 {
     struct sampler *s = alloc_zero(sizeof(*s));
 
@@ -109,20 +109,9 @@ struct sampler *sampler_create_with(const struct generation_settings *settings,
     return s;
 }
 
-struct sampler *sampler_create(const struct generation_settings *settings,
-                               const struct tokenizer *tokenizer, struct err *err)
+void sampler_take_vocabulary(struct sampler *s, struct vocabulary *vocabulary)
 {
-    struct vocabulary *vocabulary = NULL;
-    struct sampler *s;
-
-    if (sampler_needs_vocabulary(settings))
-        vocabulary = vocabulary_of_tokenizer(tokenizer);
-    s = sampler_create_with(settings, tokenizer_size(tokenizer), vocabulary, err);
-    if (s != NULL)
-        s->own_vocabulary = vocabulary;
-    else
-        vocabulary_destroy(&vocabulary);
-    return s;
+    s->own_vocabulary = vocabulary;
 }
 
 void sampler_destroy(struct sampler **sampler)
@@ -169,8 +158,9 @@ static size_t take_finite(struct sampler *s, const struct candidates *candidates
         struct candidate from = candidates->items[i];
 
         if (from.id < s->token_count && isfinite(from.logit))
-            s->items[count++] =
-                (struct scored){ .id = from.id, .logit = from.logit, .score = (double)from.logit };
+            s->items[count++] = (struct scored){ .id = from.id,
+                                                 .logit = from.logit,
+                                                 .score = (double)from.logit };
     }
     return count;
 }
@@ -181,8 +171,8 @@ static size_t apply_biases(struct sampler *s, size_t count)
 
     for (size_t i = 0; i < count; i++) {
         struct logit_bias wanted = { .token = s->items[i].id };
-        const struct logit_bias *bias = bsearch(&wanted, s->biases, s->bias_count,
-                                                sizeof(wanted), compare_biases);
+        const struct logit_bias *bias =
+            bsearch(&wanted, s->biases, s->bias_count, sizeof(wanted), compare_biases);
 
         if (bias != NULL)
             s->items[i].score += (double)bias->bias;
@@ -262,7 +252,8 @@ static double log_sum_exp(const struct candidates *candidates, const struct scor
 
 static bool more_probable(const struct scored *item, const struct token_logprob *other)
 {
-    return item->logit > other->logprob || (item->logit == other->logprob && item->id < other->id);
+    return item->logit > other->logprob ||
+           (item->logit == other->logprob && item->id < other->id);
 }
 
 // The `want` highest of the model's own logits, by insertion: want is at most 20.

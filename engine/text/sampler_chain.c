@@ -31,8 +31,8 @@ static void swap(struct scored *a, struct scored *b)
     *b = kept;
 }
 
-// Brings items[from] .. items[want - 1] before all that follow (Hoare's selection; the pivot
-// is the median of three).
+// Brings items[from] .. items[want - 1] before all that follow (Hoare's selection; the
+// pivot is the median of three).
 static void select_first(struct scored *items, size_t from, size_t to, size_t want)
 {
     while (to - from > 8 && want > from && want < to) {
@@ -62,7 +62,8 @@ static void select_first(struct scored *items, size_t from, size_t to, size_t wa
         else
             return;
     }
-    qsort(items + from, to - from, sizeof(*items), compare_scored);
+    if (want > from && want < to)
+        qsort(items + from, to - from, sizeof(*items), compare_scored);
 }
 
 void scored_order_first(struct scored *items, size_t count, size_t ordered, size_t want)
@@ -118,8 +119,8 @@ static int compare_weights(const void *a, const void *b)
     return compare_scored(a, b);
 }
 
-// Locally typical sampling (arXiv:2202.00666): tokens whose information content is nearest
-// to the entropy, until their probabilities add up to p.
+// Locally typical sampling (arXiv:2202.00666): tokens whose information content is
+// nearest to the entropy, until their probabilities add up to p.
 static size_t keep_typical(struct scored *items, size_t count, double p)
 {
     double total = weigh(items, count, 1), log_total = log(total), entropy = 0, sum = 0;
@@ -211,8 +212,8 @@ size_t sampler_chain_run(const struct generation_settings *settings, struct scor
     return count;
 }
 
-const struct scored *sampler_chain_draw(struct scored *items, size_t count, size_t ordered,
-                                        double unit)
+const struct scored *sampler_chain_draw(struct scored *items, size_t count,
+                                        size_t ordered, double unit)
 {
     double total = 0, sum = 0;
 

@@ -82,8 +82,8 @@ void penalties_accept(struct penalties *p, uint32_t token)
             p->counts[p->history[p->history_count - p->last_n]]--;
         p->counts[token]++;
     }
-    p->history = alloc_grow(p->history, p->history_count, &p->history_cap,
-                            sizeof(*p->history));
+    p->history =
+        alloc_grow(p->history, p->history_count, &p->history_cap, sizeof(*p->history));
     p->history[p->history_count++] = token;
 }
 

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: MIT
 //
 // PCG32 (XSH-RR 64/32): M. O'Neill, "PCG: A Family of Simple Fast Space-Efficient
-// Statistically Good Algorithms for Random Number Generation", HMC-CS-2014-0905. Replies are
-// made again from their seed, so this must never change.
+// Statistically Good Algorithms for Random Number Generation", HMC-CS-2014-0905. Replies
+// are made again from their seed, so this must never change.
 #ifndef ORIEL_ENGINE_TEXT_SAMPLER_RANDOM_H
 #define ORIEL_ENGINE_TEXT_SAMPLER_RANDOM_H
 

@@ -1,7 +1,8 @@
 // engine/text/sampler_settings.c
 // SPDX-License-Identifier: MIT
 //
-// The defaults are those of the peer (llama.cpp's command line), so that comparing is fair.
+// The defaults are those of the peer (llama.cpp's command line), so that comparing is
+// fair.
 #include "engine/text/sampler_settings.h"
 
 #include <errno.h>
@@ -97,13 +98,14 @@ double sampler_setting_get(const struct sampler_setting *setting,
     bug("setting of kind %d", (int)setting->kind);
 }
 
-static bool check_value(const struct sampler_setting *setting, double value, struct err *err)
+static bool check_value(const struct sampler_setting *setting, double value,
+                        struct err *err)
 {
     // min is compared as the float that is stored: 0.1f is a little more than 0.1
-    bool inside = setting->kind == SETTING_FLOAT
-                      ? value >= (double)(float)setting->min &&
-                            value <= (double)(float)setting->max
-                      : value >= setting->min && value <= setting->max;
+    bool inside =
+        setting->kind == SETTING_FLOAT
+            ? value >= (double)(float)setting->min && value <= (double)(float)setting->max
+            : value >= setting->min && value <= setting->max;
 
     if (inside && (setting->kind == SETTING_FLOAT || value == floor(value)))
         return true;
@@ -114,7 +116,8 @@ static bool check_value(const struct sampler_setting *setting, double value, str
 }
 
 bool sampler_setting_set(const struct sampler_setting *setting,
-                         struct generation_settings *settings, double value, struct err *err)
+                         struct generation_settings *settings, double value,
+                         struct err *err)
 {
     char *field = (char *)settings + setting->offset;
 
@@ -167,9 +170,10 @@ bool sampler_settings_check(const struct generation_settings *settings, struct e
         float bias = settings->biases[i].bias;
 
         if (isnan(bias) || bias > 1000 || (bias < -1000 && !isinf(bias)))
-            return err_set(err, ERR_USAGE,
-                           "the logit bias of token %u must be from -1000 to 1000 or -inf",
-                           settings->biases[i].token);
+            return err_set(
+                err, ERR_USAGE,
+                "the logit bias of token %u must be from -1000 to 1000 or -inf",
+                settings->biases[i].token);
     }
     if (settings->stop_count > MAX_STOP_STRINGS)
         return err_set(err, ERR_USAGE, "more than %d stop strings", MAX_STOP_STRINGS);

@@ -1,8 +1,9 @@
 // engine/text/sampler_settings.h
 // SPDX-License-Identifier: MIT
 //
-// The one table of the numbers in struct generation_settings: name, range and default. The
-// command line, the configuration, the HTTP interface and the sampler's own check read it.
+// The one table of the numbers in struct generation_settings: name, range and default.
+// The command line, the configuration, the HTTP interface and the sampler's own check
+// read it.
 #ifndef ORIEL_ENGINE_TEXT_SAMPLER_SETTINGS_H
 #define ORIEL_ENGINE_TEXT_SAMPLER_SETTINGS_H
 

@@ -52,8 +52,8 @@ static size_t common_prefix(const struct sort_key *a, const struct sort_key *b)
     return n;
 }
 
-// Appends the nodes of one token that its predecessor did not have. path[depth] is the open
-// node at that depth; nodes that are left are closed.
+// Appends the nodes of one token that its predecessor did not have. path[depth] is the
+// open node at that depth; nodes that are left are closed.
 static void add_nodes(struct vocabulary *v, const struct sort_key *key, size_t shared,
                       size_t *open, uint32_t *path, size_t *cap)
 {
@@ -87,7 +87,8 @@ static void build_tree(struct vocabulary *v, const struct sort_key *keys, size_t
     while (open > 0)
         v->nodes[path[open--]].skip = (uint32_t)v->node_count;
     v->nodes = alloc_grow(v->nodes, v->node_count, &cap, sizeof(*v->nodes));
-    v->nodes[v->node_count] = (struct vocabulary_node){ .first = (uint32_t)v->sorted_count };
+    v->nodes[v->node_count] =
+        (struct vocabulary_node){ .first = (uint32_t)v->sorted_count };
     free(path);
 }
 
@@ -147,5 +148,6 @@ struct token_text vocabulary_text(const struct vocabulary *vocabulary, uint32_t 
 {
     size_t start = token > 0 ? vocabulary->ends[token - 1] : 0;
 
-    return (struct token_text){ vocabulary->bytes + start, vocabulary->ends[token] - start };
+    return (struct token_text){ vocabulary->bytes + start,
+                                vocabulary->ends[token] - start };
 }

@@ -1,9 +1,9 @@
 // engine/text/sampler_vocabulary.h
 // SPDX-License-Identifier: MIT
 //
-// The bytes of every token, sorted and as a prefix tree, for whoever must look at the whole
-// vocabulary at once: constrained output and the sequence breakers of DRY. Built once for a
-// tokenizer; immutable, safe to share between threads.
+// The bytes of every token, sorted and as a prefix tree, for whoever must look at the
+// whole vocabulary at once: constrained output and the sequence breakers of DRY. Built
+// once for a tokenizer; immutable, safe to share between threads.
 #ifndef ORIEL_ENGINE_TEXT_SAMPLER_VOCABULARY_H
 #define ORIEL_ENGINE_TEXT_SAMPLER_VOCABULARY_H
 
@@ -23,9 +23,9 @@ struct vocabulary_node {
 };
 
 struct vocabulary {
-    size_t size;  // tokens in all
-    char *bytes;  // of all tokens
-    size_t *ends; // [size]: where each token's bytes end within bytes
+    size_t size;           // tokens in all
+    char *bytes;           // of all tokens
+    size_t *ends;          // [size]: where each token's bytes end within bytes
     bool *ends_generation; // [size]
     uint32_t *sorted;      // tokens that have bytes, by their bytes
     size_t sorted_count;
@@ -34,9 +34,9 @@ struct vocabulary {
     size_t deepest;
 };
 
-// texts[count]: the bytes of each token, none for tokens that are not text (control tokens).
-// ends_generation[count]. Everything is copied. Tokens longer than 4096 bytes count as
-// having none.
+// texts[count]: the bytes of each token, none for tokens that are not text (control
+// tokens). ends_generation[count]. Everything is copied. Tokens longer than 4096 bytes
+// count as having none.
 struct vocabulary *vocabulary_create(const struct token_text *texts,
                                      const bool *ends_generation, size_t count);
 struct vocabulary *vocabulary_of_tokenizer(const struct tokenizer *tokenizer);
