@@ -291,17 +291,40 @@ static void show_progress(struct ask *ask)
                     max > 0 ? (double)ask->token_count / max : -1);
 }
 
+// Text that was held back, because it might have become a stop string, belongs to the
+// last token.
+static void add_token(struct ask *ask, const struct token_event *event)
+{
+    json_t *last = json_array_get(ask->tokens, json_array_size(ask->tokens) - 1);
+    struct err err = { 0 };
+    struct str text;
+
+    if (event->id != ENGINE_NO_TOKEN) {
+        json_array_append_new(ask->tokens, token_json(event));
+        return;
+    }
+    if (last == NULL)
+        return;
+    str_init(&text, 0);
+    wire_get_text(last, "text", &text, &err);
+    str_append_n(&text, event->text, event->text_len);
+    wire_set_text(last, "text", text.data, text.len);
+    str_release(&text);
+}
+
 static bool on_token(void *user, const struct token_event *event)
 {
     struct ask *ask = user;
 
-    ask->token_count++;
+    ask->token_count += event->id != ENGINE_NO_TOKEN;
     str_append_n(&ask->text, event->text, event->text_len);
     if (!ask->json)
         client_claim_output(&ask->client);
     show_progress(ask);
-    if (ask->json)
-        return json_array_append_new(ask->tokens, token_json(event)) == 0;
+    if (ask->json) {
+        add_token(ask, event);
+        return true;
+    }
     return put_text(event->text, event->text_len, &ask->unwritten);
 }
 
@@ -378,8 +401,8 @@ static bool generate(struct ask *ask, struct err *err)
         ask->result = (struct engine_result){
             .reason = err->code == ERR_CANCELLED ? STOP_CANCELLED : STOP_ERROR,
             .generated_tokens = ask->token_count,
-            .prompt_tokens_per_second = NAN,
-            .generation_tokens_per_second = NAN,
+            .prompt_tokens_per_second = (double)NAN,
+            .generation_tokens_per_second = (double)NAN,
         };
     }
     json_decref(answer);

@@ -19,6 +19,7 @@ struct score {
     struct model_choice model;
     bool json;
     uint32_t window, stride, top;
+    const char *distributions;
     struct str text;
     struct client client;
     json_t *tokens; // with --json
@@ -37,6 +38,8 @@ static const struct option_spec options[] = {
       "advance of the window; 0: half of it" },
     { 0, "top", "N", OPTION_U32, AT(top), 0, TOP_LOGPROBS_MAX,
       "with --json: the N likeliest tokens each time" },
+    { 0, "distributions", "FILE", OPTION_TEXT, AT(distributions), 0, 0,
+      "write all log-probabilities, as 32-bit floats" },
     { 0, "device", "DEVICE", OPTION_TEXT, AT(model.device), 0, 0,
       "index or part of the name of the GPU" },
     { 0, "context", "TOKENS", OPTION_U32, AT(model.context_tokens), 0, 0,
@@ -101,24 +104,25 @@ static bool score_text(struct score *score, struct err *err)
         window = score->client.info.context_tokens;
     if (stride == 0)
         stride = window / 2 > 0 ? window / 2 : 1;
-    if (stride > window) {
+    if (stride >= window) {
         json_decref(body);
         return err_set(err, ERR_USAGE,
-                       "--stride is larger than the window of %llu tokens",
+                       "--stride must be smaller than the window, which has %llu tokens",
                        (unsigned long long)window);
     }
     wire_set_text(body, "text", score->text.data, score->text.len);
     json_object_set_new(body, "window", json_integer((json_int_t)window));
     json_object_set_new(body, "stride", json_integer((json_int_t)stride));
     json_object_set_new(body, "top", json_integer(score->top));
+    if (score->distributions != NULL)
+        json_object_set_new(body, "distributions", json_string(score->distributions));
     score->client.on_token = on_token;
     score->client.user = score;
     result = client_call(&score->client, WIRE_SCORE, body, err);
-    if (result == NULL)
-        return false;
+    if (result != NULL || err->code == ERR_CANCELLED)
+        print_summary(score, window, stride);
     json_decref(result);
-    print_summary(score, window, stride);
-    return true;
+    return result != NULL;
 }
 
 static bool read_text(struct score *score, const struct operands *files, struct err *err)

@@ -204,6 +204,7 @@ struct call {
     const struct engine_listener *listener;
     uint32_t request;
     int64_t kill_at_ns; // 0: not interrupted
+    bool refused;       // on_token wants no more
     json_t *result;
 };
 
@@ -239,8 +240,10 @@ static enum step take_tokens(struct call *call, const json_t *body, struct err *
     for (size_t i = 0; i < json_array_size(tokens); i++) {
         if (!token_message_read(token, json_array_get(tokens, i), err))
             return STEP_BROKEN;
-        if (call->listener->on_token != NULL && call->kill_at_ns == 0 &&
-            !call->listener->on_token(call->listener->user, &token->event))
+        if (call->listener->on_token == NULL || call->refused)
+            continue;
+        call->refused = !call->listener->on_token(call->listener->user, &token->event);
+        if (call->refused && call->kill_at_ns == 0)
             ask_to_stop(call);
     }
     return STEP_ON;

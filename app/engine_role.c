@@ -33,6 +33,7 @@
 
 #define QUEUE_MAX          4
 #define TOKENS_PER_MESSAGE 256
+#define TOKENS_EVERY_NS    100000000
 #define PROGRESS_EVERY_NS  50000000
 #define EXIT_GRACE_S       2
 #define BENCH_TOKENS_MAX   1000000
@@ -50,7 +51,8 @@ struct worker {
     atomic_bool cancelled; // that request
     struct engine *engine;
     // Of the main thread alone:
-    json_t *tokens; // not yet sent
+    json_t *tokens;    // not yet sent
+    int64_t tokens_ns; // when the last tokens were sent
     char stage[64];
     int64_t progress_ns; // when the last progress was sent
 };
@@ -179,6 +181,7 @@ static bool flush_tokens(struct worker *worker)
 
     json_object_set_new(body, "tokens", worker->tokens);
     worker->tokens = json_array();
+    worker->tokens_ns = clock_ns();
     return send_answer(worker, WIRE_TOKENS, body);
 }
 
@@ -194,7 +197,8 @@ static bool on_token(void *user, const struct token_event *event)
 static bool add_token(struct worker *worker, const struct token_event *event)
 {
     json_array_append_new(worker->tokens, token_json(event));
-    if (json_array_size(worker->tokens) < TOKENS_PER_MESSAGE)
+    if (json_array_size(worker->tokens) < TOKENS_PER_MESSAGE &&
+        clock_ns() - worker->tokens_ns < TOKENS_EVERY_NS)
         return !atomic_load(&worker->cancelled);
     return flush_tokens(worker) && !atomic_load(&worker->cancelled);
 }
@@ -363,6 +367,7 @@ struct scoring {
     struct worker *worker;
     const struct token_ids *tokens;
     struct str piece;
+    FILE *distributions; // NULL: nobody wants them
 };
 
 static bool on_scored(void *user, size_t index, const struct token_event *event)
@@ -374,6 +379,14 @@ static bool on_scored(void *user, size_t index, const struct token_event *event)
     scored.text = scoring->piece.data;
     scored.text_len = scoring->piece.len;
     return add_token(scoring->worker, &scored);
+}
+
+static bool on_distribution(void *user, size_t index, const float *logprobs, size_t count)
+{
+    struct scoring *scoring = user;
+
+    (void)index; // they come in order
+    return fwrite(logprobs, sizeof(*logprobs), count, scoring->distributions) == count;
 }
 
 static bool on_score_progress(void *user, const char *stage, double fraction)
@@ -419,10 +432,31 @@ static bool score(struct scoring *scoring, const json_t *body, struct err *err)
                             .stride = stride,
                             .top_logprobs = (uint32_t)top,
                             .on_token = on_scored,
+                            .on_distribution =
+                                scoring->distributions != NULL ? on_distribution : NULL,
                             .progress = on_score_progress,
                             .user = scoring,
                         },
                         err);
+}
+
+// Runs score with the file for the distributions open, if there is to be one.
+static bool score_into(struct scoring *scoring, const json_t *body, struct err *err)
+{
+    const char *path;
+    bool ok;
+
+    if (!wire_get_optional_string(body, "distributions", &path, err))
+        return false;
+    if (path == NULL)
+        return score(scoring, body, err);
+    scoring->distributions = fopen(path, "wbe");
+    if (scoring->distributions == NULL)
+        return err_set_errno(err, "%s", path);
+    ok = score(scoring, body, err);
+    if (ferror(scoring->distributions) || fclose(scoring->distributions) != 0)
+        ok = err_set_errno(err, "%s", path);
+    return ok;
 }
 
 static json_t *run_score(struct worker *worker, const json_t *body, struct err *err)
@@ -436,7 +470,7 @@ static json_t *run_score(struct worker *worker, const json_t *body, struct err *
     str_init(&scoring.piece, 0);
     if (tokenize_field(worker, body, false, &text, err)) {
         append_ids(&tokens, &text);
-        if (score(&scoring, body, err))
+        if (score_into(&scoring, body, err))
             answer = count_result(tokens.count);
     }
     str_release(&scoring.piece);

@@ -87,7 +87,9 @@ static bool read_field(const json_t *object, const struct field *field, void *at
         if (!wire_get_real(object, field->name, &real, err))
             return false;
         *(float *)at = (float)real;
-        return true;
+        return isfinite(*(float *)at) ||
+               err_set(err, ERR_FORMAT, "field \"%s\" of a message is not finite",
+                       field->name);
     case FIELD_DOUBLE:
         return wire_get_real(object, field->name, at, err);
     case FIELD_BOOL:

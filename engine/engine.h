@@ -96,6 +96,9 @@ bool engine_render(const struct engine *engine, const struct conversation *conve
 
 void generation_settings_default(struct generation_settings *settings);
 
+// The id of an event that brings only text: what was held back at the end of a reply.
+#define ENGINE_NO_TOKEN UINT32_MAX
+
 struct engine_request {
     const uint32_t *prompt;
     size_t prompt_count; // at least 1

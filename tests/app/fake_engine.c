@@ -340,6 +340,14 @@ bool engine_generate(struct engine *engine, const struct engine_request *request
             break;
         }
     }
+    if (ok && find_word("late") != NULL) {
+        str_reset(&reply.text);
+        append_hex(find_word("late"), &reply.text);
+        request->on_token(request->user,
+                          &(struct token_event){ .id = ENGINE_NO_TOKEN,
+                                                 .text = reply.text.data,
+                                                 .text_len = reply.text.len });
+    }
     result->prompt_tokens = request->prompt_count;
     result->reused_tokens = 3;
     result->generated_tokens = index;
@@ -366,6 +374,9 @@ bool engine_score(struct engine *engine, const struct score_params *params,
         for (size_t k = 0; k < params->top_logprobs; k++)
             top[k] = (struct token_logprob){ (uint32_t)k, (float)k / -4 };
         sleep_ms(number("token_ms", 0));
+        if (params->on_distribution != NULL &&
+            !params->on_distribution(params->user, i, (float[]){ (float)i, -1 }, 2))
+            return err_set(err, ERR_CANCELLED, "stopped");
         if (!params->on_token(params->user, i, &event))
             return err_set(err, ERR_CANCELLED, "stopped");
     }

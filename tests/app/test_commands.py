@@ -122,7 +122,7 @@ def test_mistakes_get_one_line_and_exit_code_2():
         (["ask", "-m", model, "--logprobs", "21", "x"], ["--logprobs", "20"]),
         (["ask", "-m", model, "--grammar-text", "x", "--json-schema", "y", "x"], ["one"]),
         (["ask", "-m", model], ["nothing to ask"]),
-        (["score", "-m", model, "--window", "8", "--stride", "9"], ["--stride", "8"]),
+        (["score", "-m", model, "--window", "8", "--stride", "8"], ["--stride", "8"]),
         (["score", "-m", model, "a", "b"], ["FILE"]),
         (["bench", "-m", model, "-p", "0", "-n", "0"], ["nothing to measure"]),
         (["bench", "-m", model, "-r", "0"], ["--runs"]),
@@ -198,6 +198,13 @@ def test_json_is_one_object_with_all_that_other_programs_need():
                                "generation_ns": 2000000000}, reply)
     check((reply["seed"], reply["model"], reply["device"])
           == (7, "Fake 1B", "Fake device"), reply)
+
+
+def test_text_that_was_held_back_belongs_to_the_last_token():
+    reply = json.loads(ask("--json", "hi", script="text=4142 late=4344").out)
+    check(reply["text"] == "ABCD" and reply["generated_tokens"] == 2, reply)
+    check([t["text"] for t in reply["tokens"]] == ["A", "BCD"], reply)
+    check(ask("hi", script="text=4142 late=4344").out == "ABCD")
 
 
 def test_every_setting_reaches_the_engine():
@@ -281,6 +288,17 @@ def test_score_prints_logprobs_and_perplexity():
     check(done.out.endswith("window 64, stride 8)\n") and "105\t-0.250000\ti\n" in done.out, done)
 
 
+def test_score_writes_the_distributions():
+    path = os.path.join(folder.name, "distributions")
+    done = oriel("score", "-m", model, "--distributions", path, stdin=b"ab")
+    with open(path, "rb") as file:
+        check(done.code == 0 and file.read() == struct.pack("<4f", 1, -1, 2, -1), done)
+    one_line(oriel("score", "-m", model, "--json", "--distributions", "/nowhere/d", stdin=b"ab"),
+             1, "/nowhere/d")
+    one_line(oriel("score", "-m", model, "--json", "--distributions", "/dev/full",
+                   stdin=b"ab" * 4096), 1, "/dev/full", "No space left")
+
+
 def test_bench_takes_the_median_after_a_warm_up():
     bench = json.loads(oriel("bench", "-m", model, "-p", "100", "-r", "3", "--json").out)
     check(abs(bench["prompt_tokens_per_second"] - 100 / 1.000002) < 1e-4, bench)
@@ -307,16 +325,16 @@ def test_doctor_fails_when_a_kernel_fails():
 # ---------------------------------------------------------------------------
 # Ctrl-C
 
-def interrupt(script, *args, first=b"", number=signal.SIGINT):
-    """Runs ask, and sends the signal after `first` was printed, as a terminal does: to the
+def interrupt(script, *args, first=b"", command="ask"):
+    """Runs a command, and sends SIGINT after `first` was printed, as a terminal does: to the
     whole process group. Returns what was printed and how long the end took."""
-    child = subprocess.Popen([program, "ask", "-m", model, *args], stdin=subprocess.DEVNULL,
+    child = subprocess.Popen([program, command, "-m", model, *args], stdin=subprocess.DEVNULL,
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                              env=environment(script), start_new_session=True)
     out = child.stdout.read(len(first)) if first else (time.sleep(.5), b"")[1]
     check(out == first, out)
     start = time.monotonic()
-    os.killpg(child.pid, number)
+    os.killpg(child.pid, signal.SIGINT)
     rest, err = child.communicate(timeout=10)
     done = Done(child.returncode, (out + rest).decode(), err.decode(), time.monotonic() - start)
     check("Sanitizer" not in done.err, done)
@@ -349,6 +367,16 @@ def test_ctrl_c_with_json_prints_the_object():
     reply = json.loads(done.out)
     check(done.code == 130 and reply["stop_reason"] == "cancelled", done)
     check(0 < reply["generated_tokens"] == len(reply["tokens"]) < 1000, done)
+
+
+def test_ctrl_c_while_scoring_prints_what_there_is():
+    path = os.path.join(folder.name, "long")
+    with open(path, "w") as file:
+        file.write("x" * 4000)
+    done = interrupt("token_ms=5", "--json", path, command="score")
+    score = json.loads(done.out)
+    check(done.code == 130 and 0 < score["scored_tokens"] < 4000, done)
+    check(len(score["tokens"]) == score["scored_tokens"] + 1, done)
 
 
 def test_when_the_front_is_killed_the_engine_goes_too():
