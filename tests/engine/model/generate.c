@@ -21,73 +21,27 @@ static const struct family {
     unsigned features; // that the architecture always has
     bool qk_norms, post_norms, fused;
 } families[] = {
-    { .name = "llama",
-      .pre_tokenizer = "llama-bpe",
-      .layers = 3,
-      .width = 288,
-      .inner = 416,
-      .heads = 9,
-      .kv_heads = 3,
-      .head_size = 32 },
-    { .name = "qwen2",
-      .pre_tokenizer = "qwen2",
-      .layers = 2,
-      .width = 192,
-      .inner = 352,
-      .heads = 6,
-      .kv_heads = 2,
-      .head_size = 32,
-      .features = MODEL_BIASES },
-    { .name = "qwen3",
-      .pre_tokenizer = "qwen2",
-      .layers = 2,
-      .width = 160,
-      .inner = 288,
-      .heads = 4,
-      .kv_heads = 2,
-      .head_size = 64,
-      .features = MODEL_WIDE_HEADS,
+    // clang-format off
+    { .name = "llama", .pre_tokenizer = "llama-bpe",
+      .layers = 3, .width = 288, .inner = 416, .heads = 9, .kv_heads = 3, .head_size = 32 },
+    { .name = "qwen2", .pre_tokenizer = "qwen2", .features = MODEL_BIASES,
+      .layers = 2, .width = 192, .inner = 352, .heads = 6, .kv_heads = 2, .head_size = 32 },
+    { .name = "qwen3", .pre_tokenizer = "qwen2", .features = MODEL_WIDE_HEADS,
+      .layers = 2, .width = 160, .inner = 288, .heads = 4, .kv_heads = 2, .head_size = 64,
       .qk_norms = true },
-    { .name = "qwen3moe",
-      .pre_tokenizer = "qwen2",
-      .layers = 2,
-      .width = 128,
-      .inner = 96,
-      .heads = 4,
-      .kv_heads = 1,
-      .head_size = 64,
-      .experts = 8,
-      .experts_used = 3,
+    { .name = "qwen3moe", .pre_tokenizer = "qwen2",
       .features = MODEL_WIDE_HEADS | MODEL_EXPERTS,
-      .qk_norms = true },
-    { .name = "gemma2",
-      .layers = 4,
-      .width = 192,
-      .inner = 352,
-      .heads = 4,
-      .kv_heads = 2,
-      .head_size = 64,
-      .features = MODEL_TIED | MODEL_WINDOW | MODEL_WIDE_HEADS,
+      .layers = 2, .width = 128, .inner = 96, .heads = 4, .kv_heads = 1, .head_size = 64,
+      .qk_norms = true, .experts = 8, .experts_used = 3 },
+    { .name = "gemma2", .features = MODEL_TIED | MODEL_WINDOW | MODEL_WIDE_HEADS,
+      .layers = 4, .width = 192, .inner = 352, .heads = 4, .kv_heads = 2, .head_size = 64,
       .post_norms = true },
-    { .name = "gemma3",
-      .layers = 7,
-      .width = 160,
-      .inner = 288,
-      .heads = 4,
-      .kv_heads = 1,
-      .head_size = 64,
-      .features = MODEL_TIED | MODEL_WINDOW | MODEL_WIDE_HEADS,
-      .qk_norms = true,
-      .post_norms = true },
-    { .name = "phi3",
-      .pre_tokenizer = "gpt-4o",
-      .layers = 3,
-      .width = 192,
-      .inner = 288,
-      .heads = 6,
-      .kv_heads = 2,
-      .head_size = 32,
-      .fused = true },
+    { .name = "gemma3", .features = MODEL_TIED | MODEL_WINDOW | MODEL_WIDE_HEADS,
+      .layers = 7, .width = 160, .inner = 288, .heads = 4, .kv_heads = 1, .head_size = 64,
+      .qk_norms = true, .post_norms = true },
+    { .name = "phi3", .pre_tokenizer = "gpt-4o", .fused = true,
+      .layers = 3, .width = 192, .inner = 288, .heads = 6, .kv_heads = 2, .head_size = 32 },
+    // clang-format on
 };
 
 // A family, resized for the recipe, and where it goes.
@@ -324,12 +278,12 @@ static void put_feed_forward(struct build *build, unsigned layer)
         put_norm(build, layer, "post_ffw_norm", family->width);
 }
 
-// Llama 3.1: fast pairs keep their angle, slow ones are divided by 8, a ramp between.
+// Divisors of the angles that grow from low to high along the head.
 static void put_rope_factors(struct build *build, const char *name, double low,
                              double high)
 {
     uint64_t pairs = build->family.head_size / 2;
-    float values[64];
+    float values[128];
 
     if ((build->features & MODEL_PARTIAL_ROTARY) != 0)
         pairs = pairs * 3 / 4;
@@ -394,7 +348,7 @@ static void put_rope_keys(struct build *build)
     if ((features & MODEL_PLAIN_KEYS) == 0)
         put_size(build, "rope.dimension_count", rotary);
     if ((features & MODEL_PLAIN_KEYS) == 0 || build->gemma)
-        put_number(build, "rope.freq_base", build->gemma ? 1000000 : 10000);
+        put_number(build, "rope.freq_base", build->gemma ? 1000000 : 50000);
     if ((features & (MODEL_ROPE_LINEAR | MODEL_ROPE_YARN)) != 0) {
         gguf_write_string(&build->writer, key,
                           (features & MODEL_ROPE_YARN) != 0 ? "yarn" : "linear");

@@ -22,7 +22,7 @@ static const struct feature_case {
     { "llama-linear", "llama", 5, MODEL_ROPE_LINEAR, 48, true },
     { "llama-factors", "llama", 6, MODEL_ROPE_FACTORS, 48, true },
     { "llama-yarn", "llama", 7, MODEL_ROPE_YARN, 48, true },
-    { "llama-experts", "llama", 48, MODEL_EXPERTS, 24, true },
+    { "llama-experts", "llama", 40, MODEL_EXPERTS, 12, true },
     { "llama-window", "llama", 9, MODEL_WINDOW, 24, false },
     { "llama-one-token", "llama", 10, 0, 1, true },
     { "llama-large-heads", "llama", 28, MODEL_LARGE_HEADS, 24, true },
@@ -95,7 +95,7 @@ static struct model_case type_case_at(size_t index)
     struct model_case found = {
         .recipe = { .architecture = architectures[index / COUNT(types)],
                     .type = types[index % COUNT(types)],
-                    .seed = 3000 + index },
+                    .seed = 5000 + index },
         .prompt = 12,
     };
 
