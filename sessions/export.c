@@ -187,10 +187,10 @@ bool export_message(FILE *out, const struct sessions_message *message,
     json_object_set_new(object, "parent",
                         message->parent[0] != '\0' ? json_string(message->parent)
                                                    : json_null());
-    json_object_set_new(object, "role", json_string(role_name(message->content.role)));
-    json_object_set_new(object, "state", json_string(state_name(message->state)));
+    json_object_set_new(object, "role", json_string(name_of_role(message->content.role)));
+    json_object_set_new(object, "state", json_string(name_of_state(message->state)));
     json_object_set_new(object, "stop_reason",
-                        json_string(stop_reason_name(message->stop_reason)));
+                        json_string(name_of_reason(message->stop_reason)));
     json_object_set_new(object, "error", json_words(message->error));
     json_object_set_new(object, "created_ms", json_integer(message->created_ms));
     json_object_set_new(object, "finished_ms", json_integer(message->finished_ms));

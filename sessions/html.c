@@ -108,7 +108,7 @@ bool html_message(struct sessions *s, FILE *out, const struct sessions_message *
 
     str_init(&heading, 0);
     export_heading(&heading, message);
-    fprintf(out, "<article class=\"%s\">\n<h3>", role_name(message->content.role));
+    fprintf(out, "<article class=\"%s\">\n<h3>", name_of_role(message->content.role));
     put_escaped(out, heading.data, heading.len);
     fputs("</h3>\n", out);
     str_release(&heading);

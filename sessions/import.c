@@ -537,7 +537,7 @@ static bool read_header(const json_t *object, struct import_message *message,
         return wrong(err, "role");
     if (!state_of(state, &message->state))
         return wrong(err, "state");
-    return stop_reason_of(reason, &message->stop_reason) || wrong(err, "stop_reason");
+    return reason_of(reason, &message->stop_reason) || wrong(err, "stop_reason");
 }
 
 static bool read_message(struct importer *importer, const json_t *object, struct err *err)

@@ -31,17 +31,17 @@ static bool find_name(const char *const *names, size_t count, const char *name,
     return false;
 }
 
-const char *role_name(enum role role)
+const char *name_of_role(enum role role)
 {
     return roles[role];
 }
 
-const char *state_name(enum message_state state)
+const char *name_of_state(enum message_state state)
 {
     return states[state];
 }
 
-const char *stop_reason_name(enum stop_reason reason)
+const char *name_of_reason(enum stop_reason reason)
 {
     return stop_reasons[reason];
 }
@@ -66,7 +66,7 @@ bool state_of(const char *name, enum message_state *state)
     return true;
 }
 
-bool stop_reason_of(const char *name, enum stop_reason *reason)
+bool reason_of(const char *name, enum stop_reason *reason)
 {
     int index;
 

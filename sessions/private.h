@@ -87,12 +87,12 @@ void instance_leave(struct sessions *s);
 // ---------------------------------------------------------------------------
 // names.c: words for enums, ids, times, text
 
-const char *role_name(enum role role);
-const char *state_name(enum message_state state);
-const char *stop_reason_name(enum stop_reason reason);
+const char *name_of_role(enum role role);
+const char *name_of_state(enum message_state state);
+const char *name_of_reason(enum stop_reason reason);
 bool role_of(const char *name, enum role *role);
 bool state_of(const char *name, enum message_state *state);
-bool stop_reason_of(const char *name, enum stop_reason *reason);
+bool reason_of(const char *name, enum stop_reason *reason);
 
 void id_random(char id[SESSIONS_ID]);
 // The same id for the same two texts: what importing twice must find again.

@@ -254,7 +254,7 @@ bool reply_fold(struct sessions *s, int64_t message, enum message_state state,
               store_run(s, err,
                         "UPDATE messages SET state = ?2, stop_reason = ?3, error = ?4, "
                         "instance = NULL, finished_ms = ?5 WHERE key = ?1",
-                        "isssi", message, state_name(state), stop_reason_name(reason),
+                        "isssi", message, name_of_state(state), name_of_reason(reason),
                         error, now_ms());
 
     reply_chunks_release(&chunks);

@@ -66,8 +66,8 @@ bool message_insert(struct sessions *s, const struct message_row *row, int64_t *
                    "stop_reason, error, instance, created_ms, finished_ms) "
                    "VALUES (?1, ?2, nullif(?3, 0), ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
                    "siisssssii", row->id, row->conversation, row->parent,
-                   role_name(row->role), state_name(row->state),
-                   stop_reason_name(row->stop_reason), row->error, row->instance,
+                   name_of_role(row->role), name_of_state(row->state),
+                   name_of_reason(row->stop_reason), row->error, row->instance,
                    row->created_ms, row->finished_ms))
         return false;
     *key = sqlite3_last_insert_rowid(s->db);
@@ -303,8 +303,8 @@ static bool load_message(struct sessions *s, sqlite3_stmt *statement, struct are
     if (!role_of((const char *)sqlite3_column_text(statement, 3),
                  &message->content.role) ||
         !state_of((const char *)sqlite3_column_text(statement, 4), &message->state) ||
-        !stop_reason_of((const char *)sqlite3_column_text(statement, 5),
-                        &message->stop_reason))
+        !reason_of((const char *)sqlite3_column_text(statement, 5),
+                   &message->stop_reason))
         return err_set(err, ERR_FORMAT, "%s: message %s is damaged", s->path,
                        message->id);
     return store_text(statement, 6, arena, &message->error, NULL, err) &&
