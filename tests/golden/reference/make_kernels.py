@@ -6,7 +6,7 @@
 # numbers for rotation, whole-matrix products for attention):
 #     python3 tests/golden/reference/make_kernels.py > tests/golden/reference/kernels.txt
 # (with the `gguf` package of PyPI, 0.19, for quantised blocks). One case per line: its name,
-# then every output. test_kernels.c makes the same inputs:
+# then every output. test_goldens.c makes the same inputs:
 # wave(n, phase)[i] = sin(0.7 i + phase) + 0.25 cos(2.3 i), rounded to 32 bits.
 import gguf
 import numpy as np
