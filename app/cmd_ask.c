@@ -4,7 +4,7 @@
 // oriel ask: one question, one answer. The answer is streamed to standard output,
 // everything else goes to standard error. Whatever ends the answer (the model, a limit,
 // Ctrl-C, the death of the engine), the text so far is kept.
-#include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +15,6 @@
 #include "app/client.h"
 #include "app/commands.h"
 #include "app/input.h"
-#include "app/interrupt.h"
 #include "app/messages.h"
 #include "app/output.h"
 #include "base/alloc.h"
@@ -372,15 +371,13 @@ static void print_statistics(const struct ask *ask)
     const struct engine_result *result = &ask->result;
     bool terminal = isatty(STDERR_FILENO);
 
-    fprintf(
-        stderr,
-        "%s[%zu tokens read at %.1f/s, %zu written at %.1f/s, loaded in %.1f s, seed %llu, "
-        "stop: %s]%s\n",
-        terminal ? "\033[2m" : "", result->prompt_tokens,
-        result->prompt_tokens_per_second, result->generated_tokens,
-        result->generation_tokens_per_second, (double)ask->client.info.load_ns * 1e-9,
-        (unsigned long long)ask->settings.seed, stop_reason_name(result->reason),
-        terminal ? "\033[0m" : "");
+    fprintf(stderr,
+            "%s[%zu tokens read at %.1f/s, %zu written at %.1f/s, seed %" PRIu64
+            ", %s]%s\n",
+            terminal ? "\033[2m" : "", result->prompt_tokens - result->reused_tokens,
+            result->prompt_tokens_per_second, result->generated_tokens,
+            result->generation_tokens_per_second, ask->settings.seed,
+            stop_reason_name(result->reason), terminal ? "\033[0m" : "");
 }
 
 // Ends the answer: on a terminal the next line begins at the left.

@@ -173,26 +173,22 @@ static void print_table(const struct bench *bench, double prompt_rate,
 {
     const struct engine_info *info = &bench->client.info;
 
-    fputs("model       ", stdout);
+    fputs("model     ", stdout);
     put_printable(stdout, info->model_name, strlen(info->model_name));
     fputs(", ", stdout);
     put_printable(stdout, info->quantisation, strlen(info->quantisation));
-    printf(", %.1f M parameters\ndevice      ", (double)info->parameter_count * 1e-6);
+    printf(", %.1f M parameters\ndevice    ", (double)info->parameter_count * 1e-6);
     put_printable(stdout, info->device_name, strlen(info->device_name));
-    printf(
-        "\nprompt      %9.1f tokens/s  (%u tokens, median of %u runs), %.0f %% of %.1f G "
-        "multiply-adds/s\n",
-        prompt_rate, bench->prompt_tokens, bench->runs, shares->prompt_arithmetic * 100,
-        shares->multiply_adds_per_second * 1e-9);
-    printf("generation  %9.1f tokens/s  (%u tokens, median of %u runs), %.0f %% of %.1f "
-           "GB/s\n",
-           generation_rate, bench->generated_tokens, bench->runs,
-           shares->generation_bandwidth * 100, shares->bytes_per_second * 1e-9);
-    printf(
-        "load        %9.2f s\nmemory      %9.1f MiB at most in the process, %.1f MiB on "
-        "the device\n",
-        (double)info->load_ns * 1e-9, (double)bench->peak_memory_bytes / 1048576,
-        (double)info->device_bytes / 1048576);
+    printf("\nprompt    %9.1f tokens/s, %3.0f %% of %.1f G multiply-adds/s (%u tokens)\n",
+           prompt_rate, shares->prompt_arithmetic * 100,
+           shares->multiply_adds_per_second * 1e-9, bench->prompt_tokens);
+    printf("generate  %9.1f tokens/s, %3.0f %% of %.1f GB/s (%u tokens)\n",
+           generation_rate, shares->generation_bandwidth * 100,
+           shares->bytes_per_second * 1e-9, bench->generated_tokens);
+    printf("load      %9.2f s\n", (double)info->load_ns * 1e-9);
+    printf("memory    %9.1f MiB at most in the process, %.1f MiB on the device\n",
+           (double)bench->peak_memory_bytes / 1048576,
+           (double)info->device_bytes / 1048576);
 }
 
 static bool work(struct bench *bench, const struct operands *operands, struct err *err)

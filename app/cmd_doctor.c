@@ -24,12 +24,11 @@ static const struct option_spec options[] = {
 
 static void print_result(const json_t *result)
 {
-    fputs(json_is_true(json_object_get(result, "passed")) ? "ok    " : "FAIL  ", stdout);
-    put_column(result, "kernel", 18);
-    put_column(result, "variant", 24);
-    put_column(result, "case", 28);
-    printf("error %8.2e of %8.2e  %8.3f ms\n",
-           json_number_value(json_object_get(result, "error")),
+    fputs(json_is_true(json_object_get(result, "passed")) ? "ok   " : "FAIL ", stdout);
+    put_column(result, "kernel", 12);
+    put_column(result, "variant", 18);
+    put_column(result, "case", 16);
+    printf("%7.1e %7.1e %9.3f\n", json_number_value(json_object_get(result, "error")),
            json_number_value(json_object_get(result, "tolerance")),
            json_number_value(json_object_get(result, "milliseconds")));
 }
@@ -40,7 +39,8 @@ static void print_report(const struct doctor *doctor, const json_t *report)
     size_t i;
 
     put_column(report, "device", 0);
-    putchar('\n');
+    printf("\n     %-12s %-18s %-16s %7s %7s %9s\n", "kernel", "variant", "case", "error",
+           "allowed", "ms");
     json_array_foreach(results, i, result) print_result(result);
     printf("%zu passed, %zu failed\n", json_array_size(results) - doctor->failed,
            doctor->failed);

@@ -398,7 +398,7 @@ static bool read_alternative(struct pattern *p, bool top,
     else if (top)
         grammar_list_push(&list, anything(p));
     while (ok && p->at < p->end && *p->at != '|' && (top || *p->at != ')')) {
-        const struct grammar_expr *item;
+        const struct grammar_expr *item = NULL;
 
         if (top && *p->at == '$' && (p->at + 1 == p->end || p->at[1] == '|')) {
             p->at++;
