@@ -491,28 +491,36 @@ static void resume_walk(struct grammar_matcher *m, struct walk *walk, size_t dep
         walk->path[i + 1] = step(m, walk->path[i], walk->prefix[i]);
 }
 
+// The state after the node's byte. Computing one may need room first.
+static uint32_t walk_step(struct grammar_matcher *m, struct walk *walk,
+                          const struct vocabulary_node *node)
+{
+    size_t depth = node->depth - 1u;
+    const uint32_t *next = m->states[walk->path[depth]].next;
+
+    if (next != NULL && next[node->byte] != UNKNOWN)
+        return next[node->byte];
+    if (is_full(m))
+        resume_walk(m, walk, depth);
+    return m->too_ambiguous ? REJECT : step(m, walk->path[depth], node->byte);
+}
+
 static void mark_tokens(struct grammar_matcher *m, const struct vocabulary *v,
                         struct walk *walk, uint64_t *mask)
 {
     walk->path[0] = m->current;
     for (size_t i = 0; i < v->node_count;) {
         const struct vocabulary_node *node = &v->nodes[i];
-        uint32_t state;
+        uint32_t state = walk_step(m, walk, node);
 
-        if (is_full(m)) {
-            resume_walk(m, walk, node->depth - 1u);
-            if (m->too_ambiguous)
-                return;
-        }
-        walk->prefix[node->depth - 1] = node->byte;
-        state = step(m, walk->path[node->depth - 1], node->byte);
+        if (m->too_ambiguous)
+            return;
         if (state == REJECT) {
-            if (m->too_ambiguous)
-                return;
             i = node->skip;
             continue;
         }
         walk->path[node->depth] = state;
+        walk->prefix[node->depth - 1] = node->byte;
         for (uint32_t t = node->first; t < node[1].first; t++)
             set_bit(mask, v->sorted[t]);
         i++;
