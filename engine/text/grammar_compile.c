@@ -20,7 +20,7 @@
 
 #define MAX_PLACES ((size_t)1 << 18)
 #define MAX_EDGES  ((size_t)1 << 20)
-#define MAX_WORK   ((size_t)20 << 20)
+#define MAX_WORK   ((size_t)4 << 20)
 #define DEAD       UINT32_MAX // nothing can be produced from here
 
 struct compiler {

@@ -20,7 +20,7 @@
 #include "engine/text/grammar_machine.h"
 
 #define MAX_SET    8192
-#define MAX_WORK   ((size_t)20 << 20)
+#define MAX_WORK   ((size_t)4 << 20)
 #define MAX_STATES 8192
 #define MAX_FRAMES ((size_t)1 << 18)
 #define MAX_MASKS  256

@@ -6,8 +6,10 @@
 // asks for.
 #include <jansson.h>
 
+#include "base/file.h"
+#include "base/hash.h"
 #include "engine/text/json_schema.h"
-#include "engine/text/sampler_random.h"
+#include "tests/engine/text/schema_walk.h"
 #include "tests/tap.h"
 
 // 'y' complete, 'p' may begin a complete one, 'n' neither, 'e' the schema is refused.
@@ -384,6 +386,70 @@ static void bounds_what_schemas_expand_to(void)
     str_release(&text);
 }
 
+// The texts are JSON, and the very ones that make_walks.py has validated.
+static void check_walks(const char *schema, const char *digest)
+{
+    struct sha256 hash;
+    unsigned char bytes[SHA256_BYTES];
+    char hex[SHA256_HEX];
+
+    sha256_init(&hash);
+    for (uint64_t seed = 0; seed < SCHEMA_WALKS; seed++) {
+        struct err err = { .code = ERR_NONE };
+        struct str text;
+        json_t *value;
+
+        str_init(&text, 0);
+        CHECK(schema_walk(schema, seed, &text, &err));
+        CHECK_STR(err.text, "");
+        value = json_loadb(text.data, text.len, JSON_DECODE_ANY, NULL);
+        CHECK(value != NULL);
+        json_decref(value);
+        for (size_t i = 0; i < text.len; i++)
+            text.data[i] = text.data[i] == '\n' ? ' ' : text.data[i];
+        sha256_update(&hash, "\n", seed > 0);
+        sha256_update(&hash, text.data, text.len);
+        str_release(&text);
+    }
+    sha256_final(&hash, bytes);
+    sha256_hex(bytes, hex);
+    if (strcmp(hex, digest) != 0)
+        printf("# %s\n", schema);
+    CHECK_STR(hex, digest);
+}
+
+static void read_golden(const char *name, struct str *text)
+{
+    const char *top = getenv("top_srcdir");
+    char path[512];
+
+    snprintf(path, sizeof(path), "%s/tests/golden/sampler/%s", top != NULL ? top : ".",
+             name);
+    str_init(text, 0);
+    CHECK(file_read(path, 1u << 20, text, NULL));
+}
+
+static void makes_only_valid_texts(void)
+{
+    struct str schemas, digests;
+    char *schema, *digest, *next_schema, *next_digest;
+    int count = 0;
+
+    read_golden("schemas.jsonl", &schemas);
+    read_golden("walks.txt", &digests);
+    next_schema = schemas.data;
+    next_digest = digests.data;
+    strsep(&next_digest, "\n"); // the comment
+    while ((schema = strsep(&next_schema, "\n")) != NULL && *schema != '\0' &&
+           (digest = strsep(&next_digest, "\n")) != NULL) {
+        check_walks(schema, digest);
+        count++;
+    }
+    CHECK_INT(count, 36);
+    str_release(&schemas);
+    str_release(&digests);
+}
+
 static const struct test tests[] = {
     { "any value", any_value },
     { "objects", objects },
@@ -394,6 +460,7 @@ static const struct test tests[] = {
     { "number ranges", number_ranges },
     { "refuses by name and place", refuses_by_name_and_place },
     { "limits nesting", limits_nesting },
+    { "makes only valid texts", makes_only_valid_texts },
     { "bounds what schemas expand to", bounds_what_schemas_expand_to },
 };
 
