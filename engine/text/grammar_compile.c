@@ -204,8 +204,6 @@ static uint32_t after_byte(struct class_builder *b, uint32_t low, int bytes)
 {
     uint32_t high = low + (1u << (6 * bytes)) - 1;
 
-    if (!spend(b->c))
-        return DEAD;
     switch (coverage_of(b, low, high)) {
     case COVERED_NOT:
         return DEAD;
@@ -222,7 +220,7 @@ static uint32_t some_continuation(struct class_builder *b, uint32_t base, int by
     struct byte_edge edges[64];
     size_t count = 0;
 
-    for (uint32_t i = 0; i < 64; i++) {
+    for (uint32_t i = 0; i < 64 && spend(b->c); i++) {
         uint32_t next = after_byte(b, base + (i << (6 * (bytes - 1))), bytes - 1);
 
         if (next != DEAD)

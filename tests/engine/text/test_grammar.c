@@ -3,6 +3,8 @@
 //
 // Grammars: what is accepted and refused. The golden table was made with the peer's own
 // matcher (tests/golden/sampler/make_grammars.py); what only we do is stated here.
+#include <jansson.h>
+
 #include "base/file.h"
 #include "engine/text/grammar.h"
 #include "tests/tap.h"
@@ -111,6 +113,39 @@ static void accepts_and_refuses_as_written(void)
             printf("# case %zu: %s\n", i, cases[i].grammar);
         CHECK_INT(verdict, cases[i].verdict);
     }
+}
+
+static void agrees_with_the_peer(void)
+{
+    const char *top = getenv("top_srcdir");
+    char path[512], *line, *rest;
+    struct str text;
+    size_t count = 0;
+
+    snprintf(path, sizeof(path), "%s/tests/golden/sampler/grammars.jsonl",
+             top != NULL ? top : ".");
+    str_init(&text, 0);
+    REQUIRE(file_read(path, 1u << 20, &text, NULL));
+    for (rest = text.data; (line = strsep(&rest, "\n")) != NULL && *line != '\0';) {
+        json_t *golden = json_loads(line, 0, NULL), *example;
+        const char *grammar = json_string_value(json_object_get(golden, "grammar"));
+        size_t i;
+
+        REQUIRE(grammar != NULL);
+        json_array_foreach(json_object_get(golden, "cases"), i, example)
+        {
+            const char *input = json_string_value(json_array_get(example, 0));
+            char verdict = judge(grammar, input, strlen(input));
+
+            if (verdict != json_string_value(json_array_get(example, 1))[0])
+                printf("# %s\n", line);
+            CHECK_INT(verdict, json_string_value(json_array_get(example, 1))[0]);
+            count++;
+        }
+        json_decref(golden);
+    }
+    CHECK_INT(count, 189);
+    str_release(&text);
 }
 
 static void names_the_place_of_a_mistake(void)
@@ -353,6 +388,7 @@ static void nesting_beyond_the_stack_is_not_allowed(void)
 
 static const struct test tests[] = {
     { "accepts and refuses as written", accepts_and_refuses_as_written },
+    { "agrees with the peer", agrees_with_the_peer },
     { "names the place of a mistake", names_the_place_of_a_mistake },
     { "limits nesting", limits_nesting },
     { "the mask agrees with accepting", the_mask_agrees_with_accepting },
