@@ -39,6 +39,7 @@ extern const struct command command_bench;
 extern const struct command command_devices;
 extern const struct command command_doctor;
 extern const struct command command_score;
+extern const struct command command_sessions;
 extern const struct command command_tokenize;
 
 #endif

@@ -125,8 +125,8 @@ static json_t *parts_to_json(const struct message *message)
         if (part->kind == PART_TEXT) {
             json_object_set_new(object, "text", json_text(part->text, part->text_len));
         } else {
-            json_object_set_new(object, "image", json_words(part->image_hash));
-            json_object_set_new(object, "name", json_words(part->image_name));
+            json_object_set_new(object, "image_hash", json_words(part->image_hash));
+            json_object_set_new(object, "image_name", json_words(part->image_name));
         }
         json_array_append_new(array, object);
     }

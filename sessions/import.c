@@ -353,11 +353,11 @@ static bool read_parts(const json_t *object, struct arena *arena, struct message
                                       .text_len = json_string_length(text) };
         } else {
             parts[i] = (struct part){ .kind = PART_IMAGE };
-            if (!get_text(item, "image", &parts[i].image_hash, err) ||
-                !get_text(item, "name", &parts[i].image_name, err))
+            if (!get_text(item, "image_hash", &parts[i].image_hash, err) ||
+                !get_text(item, "image_name", &parts[i].image_name, err))
                 return false;
             if (parts[i].image_hash == NULL || !hash_valid(parts[i].image_hash))
-                return wrong(err, "image");
+                return wrong(err, "image_hash");
         }
     }
     message->parts = parts;

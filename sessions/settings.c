@@ -45,7 +45,9 @@ static const struct field {
     { "top_logprobs", FIELD_U32, offsetof(struct generation_settings, top_logprobs) },
 };
 
-static const char *const constraints[] = { "none", "gbnf", "json-schema" };
+static const char *const constraints[] = {
+    [CONSTRAINT_GBNF] = "grammar", [CONSTRAINT_JSON_SCHEMA] = "json_schema"
+};
 
 // JSON has no infinities: -INFINITY, which forbids a token, is null.
 static json_t *number(float value)
@@ -87,23 +89,24 @@ json_t *settings_to_json(const struct generation_settings *settings)
         }
     }
     snprintf(seed, sizeof(seed), "%llu", (unsigned long long)settings->seed);
-    json_object_set_new(object, "seed", json_string(seed));
+    json_object_set_new(object, "seed",
+                        settings->seed <= INT64_MAX
+                            ? json_integer((json_int_t)settings->seed)
+                            : json_string(seed));
     json_object_set_new(object, "stop", stops_to_json(settings));
     if (settings->bias_count > 0) {
         json_t *biases = json_array();
 
         for (size_t i = 0; i < settings->bias_count; i++)
-            json_array_append_new(biases, json_pack("[I, o]",
-                                                    (json_int_t)settings->biases[i].token,
-                                                    number(settings->biases[i].bias)));
+            json_array_append_new(biases,
+                                  json_pack("{s:I, s:o}", "id",
+                                            (json_int_t)settings->biases[i].token, "bias",
+                                            number(settings->biases[i].bias)));
         json_object_set_new(object, "logit_bias", biases);
     }
-    if (settings->constraint != CONSTRAINT_NONE) {
-        json_object_set_new(object, "constraint",
-                            json_string(constraints[settings->constraint]));
-        json_object_set_new(object, "constraint_text",
+    if (settings->constraint != CONSTRAINT_NONE)
+        json_object_set_new(object, constraints[settings->constraint],
                             json_string(settings->constraint_text));
-    }
     return object;
 }
 
@@ -159,6 +162,10 @@ static bool read_seed(const json_t *object, uint64_t *seed, struct err *err)
 
     if (value == NULL)
         return true;
+    if (json_is_integer(value) && json_integer_value(value) >= 0) {
+        *seed = (uint64_t)json_integer_value(value);
+        return true;
+    }
     errno = 0;
     if (text != NULL && text[0] >= '0' && text[0] <= '9')
         *seed = strtoull(text, &end, 10);
@@ -203,7 +210,8 @@ static bool read_biases(const json_t *object, struct arena *arena,
         return err_set(err, ERR_LIMIT, "settings: too many logit biases");
     for (size_t i = 0; i < count; i++) {
         const json_t *pair = json_array_get(value, i);
-        const json_t *token = json_array_get(pair, 0), *bias = json_array_get(pair, 1);
+        const json_t *token = json_object_get(pair, "id"),
+                     *bias = json_object_get(pair, "bias");
 
         if (!json_is_integer(token) || json_integer_value(token) < 0 ||
             json_integer_value(token) > UINT32_MAX ||
@@ -220,21 +228,20 @@ static bool read_biases(const json_t *object, struct arena *arena,
 static bool read_constraint(const json_t *object, struct arena *arena,
                             struct generation_settings *settings, struct err *err)
 {
-    const char *name = json_string_value(json_object_get(object, "constraint"));
-    const json_t *text = json_object_get(object, "constraint_text");
+    for (int i = CONSTRAINT_GBNF; i <= CONSTRAINT_JSON_SCHEMA; i++) {
+        const json_t *text = json_object_get(object, constraints[i]);
 
-    for (size_t i = 0; name != NULL && i < sizeof(constraints) / sizeof(constraints[0]);
-         i++)
-        if (strcmp(name, constraints[i]) == 0)
-            settings->constraint = (enum constraint_kind)i;
-    if (settings->constraint == CONSTRAINT_NONE)
-        return true;
-    if (!json_is_string(text))
-        return wrong(err, "constraint_text");
-    settings->constraint_text =
-        arena_string(arena, json_string_value(text), json_string_length(text));
-    return settings->constraint_text != NULL ||
-           err_set(err, ERR_LIMIT, "settings: the constraint is too long");
+        if (text == NULL)
+            continue;
+        if (!json_is_string(text))
+            return wrong(err, constraints[i]);
+        settings->constraint = (enum constraint_kind)i;
+        settings->constraint_text =
+            arena_string(arena, json_string_value(text), json_string_length(text));
+        if (settings->constraint_text == NULL)
+            return err_set(err, ERR_LIMIT, "settings: the constraint is too long");
+    }
+    return true;
 }
 
 bool settings_from_json(const json_t *json, struct arena *arena,

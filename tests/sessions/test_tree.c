@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: MIT
 #include "tests/sessions/fixture.h"
 
+#include "sessions/private.h"
+
 static struct sessions *s;
 static struct arena arena;
 
@@ -111,6 +113,61 @@ static void a_reply_keeps_everything_about_its_making(void)
     CHECK_INT(record.tokens[0].text_len, 3);
     CHECK_INT(record.generation_ns, 99);
     FAILS(sessions_load_record(s, sent.message, &arena, &record, &err), ERR_NOT_FOUND);
+    end();
+}
+
+static void settings_come_back_exactly(void)
+{
+    struct generation_settings settings = {
+        .max_tokens = 7,
+        .seed = UINT64_MAX,
+        .temperature = 0.1f,
+        .top_k = UINT32_MAX,
+        .top_p = 0.95f,
+        .min_p = 1e-30f,
+        .typical_p = 1.0f / 3,
+        .repetition_penalty = 1.1f,
+        .presence_penalty = -0.7f,
+        .frequency_penalty = 0.3f,
+        .penalty_last_n = 64,
+        .dry_multiplier = 0.8f,
+        .dry_base = 1.75f,
+        .dry_allowed_length = 2,
+        .dry_last_n = 999,
+        .stop = (const char *const[]){ "\n\n", "\"stop\"" },
+        .stop_count = 2,
+        .biases = (const struct logit_bias[]){ { 5, -INFINITY }, { 6, 2.5f } },
+        .bias_count = 2,
+        .constraint = CONSTRAINT_GBNF,
+        .constraint_text = "root ::= \"a\"",
+        .top_logprobs = 20,
+    };
+    struct generation_settings back;
+    char *json, *again;
+
+    begin();
+    for (int round = 0; round < 2; round++) {
+        json = settings_encode(&settings);
+        OK(settings_decode(json, &arena, &back, &err));
+        again = settings_encode(&back);
+        CHECK_STR(again, json);
+        CHECK(back.seed == settings.seed && back.temperature == settings.temperature &&
+              back.typical_p == settings.typical_p && back.min_p == settings.min_p &&
+              back.top_k == settings.top_k && back.constraint == settings.constraint);
+        REQUIRE(back.bias_count == 2 && back.stop_count == 2);
+        CHECK(isinf(back.biases[0].bias) && back.biases[1].bias == 2.5f);
+        CHECK_STR(back.stop[1], "\"stop\"");
+        CHECK_STR(back.constraint_text, settings.constraint_text);
+        free(json);
+        free(again);
+        settings.seed = 12345;
+        settings.constraint = CONSTRAINT_JSON_SCHEMA;
+    }
+    FAILS(settings_decode("{\"top_k\":-1}", &arena, &back, &err), ERR_FORMAT);
+    FAILS(settings_decode("{\"top_p\":1e300}", &arena, &back, &err), ERR_FORMAT);
+    FAILS(settings_decode("{\"seed\":\"-1\"}", &arena, &back, &err), ERR_FORMAT);
+    FAILS(settings_decode("[]", &arena, &back, &err), ERR_FORMAT);
+    FAILS(settings_decode(NULL, &arena, &back, &err), ERR_FORMAT);
     end();
 }
 
@@ -388,6 +445,7 @@ static const struct test tests[] = {
     { "a parent must be in the conversation", a_parent_must_be_in_the_conversation },
     { "a reply keeps everything about its making",
       a_reply_keeps_everything_about_its_making },
+    { "settings come back exactly", settings_come_back_exactly },
     { "a streaming reply can be read while it grows",
       a_streaming_reply_can_be_read_while_it_grows },
     { "pictures and text alternate", pictures_and_text_alternate },
