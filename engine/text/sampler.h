@@ -27,7 +27,7 @@ struct candidate {
 
 // The scores of one position.
 struct candidates {
-    struct candidate *items; // changed and reordered by sampler_choose
+    struct candidate *items; // in any order; sampler_choose leaves them as they are
     size_t count;
     bool complete;      // the whole vocabulary; false: the `count` highest only
     double log_sum_exp; // log(sum(exp(logit))) over the whole vocabulary
