@@ -36,15 +36,17 @@ struct candidates {
 struct sampler; // one per reply in progress
 
 // Checks the ranges of all settings (ERR_USAGE names the setting and its range) and
-// parses the constraint (ERR_FORMAT with place). tokenizer is borrowed for the sampler's
-// life.
+// parses the constraint (ERR_FORMAT with place). Everything that is needed later is
+// copied. With a constraint or DRY this builds a prefix tree of the vocabulary, which
+// takes tens of milliseconds: who makes many samplers keeps one (sampler_create.h).
 struct sampler *sampler_create(const struct generation_settings *settings,
                                const struct tokenizer *tokenizer, struct err *err);
 void sampler_destroy(struct sampler **sampler);
 
 // Whether incomplete candidates may give another result than complete ones: with a
-// constraint, a positive logit bias, or when sampling is not truncated (temperature > 0
-// with top_k 0). The engine then reads all logits back.
+// constraint, a logit bias, a penalty, or when sampling is not truncated (temperature > 0
+// with top_k 0). The engine then reads all logits back; otherwise the max(1, top_k,
+// top_logprobs) highest are enough.
 bool sampler_needs_all(const struct sampler *sampler);
 
 // Tells the sampler of a token that is already in the context (prompt or reply), for the
