@@ -776,8 +776,8 @@ struct node *template_parse_target(struct parser *p, bool attributes)
     if (!template_at(p, ","))
         return node;
     node = unary_node(p, NODE_TUPLE, node);
-    while (!p->failed && template_skip(p, ",") && p->token->kind == T_NAME &&
-           !template_at(p, "in"))
+    while (!p->failed && template_skip(p, ",") &&
+           (p->token->kind == T_NAME || template_at(p, "(")) && !template_at(p, "in"))
         tail = append(tail, parse_target_item(p, attributes));
     return node;
 }

@@ -372,10 +372,7 @@ static void split_spaces(struct interpreter *in, struct list *list,
         for (end = start; end < text->len && !space_at(text, end, &len);)
             end += len;
         if (count == 0) {
-            const struct text *rest =
-                value_substring(in, text, start, text->len - start).text;
-
-            list_push(in, list, template_strip(in, rest, NULL, 2));
+            push_part(in, list, text, start, text->len);
             return;
         }
         push_part(in, list, text, start, end);

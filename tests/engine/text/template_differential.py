@@ -62,12 +62,12 @@ def environment():
 def compiled(env, source):
     try:
         return env.from_string(source)
-    except jinja2.exceptions.TemplateError as error:
+    except Exception as error:  # TemplateError, and SyntaxError for a break outside of a loop
         return error
 
 
 def expected(template, variables):
-    if isinstance(template, jinja2.exceptions.TemplateError):
+    if isinstance(template, Exception):
         return {"error": str(template)}
     try:
         return {"text": template.render(**variables)}
