@@ -374,8 +374,10 @@ static void stops_at_every_limit(void)
         { "{% if 1 %}", "x", "{% endif %}", 5500 },
         { "{% for i in [1] %}", "x", "{% endfor %}", 70 },
     };
-    static const char *const brackets[] = { "(", "[",  "{1:",         "not ",
-                                            "-", "f(", "1 if 1 else " };
+    static const char *const brackets[][2] = {
+        { "(", ")" }, { "[", "]" },  { "{1:", "}" },         { "not ", "" },
+        { "- ", "" }, { "f(", ")" }, { "1 if 1 else ", "" },
+    };
     static const char *const endless[] = {
         "{% for i in range(1000000000) %}x{% endfor %}",
         "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
@@ -413,8 +415,8 @@ static void stops_at_every_limit(void)
         free(source);
     }
     for (size_t i = 0; i < sizeof(brackets) / sizeof(brackets[0]); i++) {
-        char *inside = repeated(brackets[i], "1", "", 5000);
-        char *source = alloc_printf("{{ %s", inside);
+        char *inside = repeated(brackets[i][0], "1", brackets[i][1], 5000);
+        char *source = alloc_printf("{{ %s }}", inside);
 
         CHECK(!render(source, globals, NULL, &output));
         CHECK_INT(last.code, ERR_LIMIT);
