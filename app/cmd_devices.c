@@ -40,17 +40,50 @@ static void put_value(const json_t *value)
 static void print_kernel(const json_t *kernel)
 {
     fputs("    ", stdout);
-    put_column(kernel, "operation", 18);
-    put_column(kernel, "variant", 24);
+    put_column(kernel, "operation", 12);
+    put_column(kernel, "variant", 15);
     put_value(json_object_get(kernel, "why"));
     putchar('\n');
 }
 
-static void print_device(json_t *device)
+// The names of the traits that are `wanted`, true or false, on one line.
+static void print_flags(json_t *traits, const char *title, bool wanted)
+{
+    const char *key, *separator = "";
+    json_t *value;
+
+    printf("    %-20s ", title);
+    json_object_foreach (traits, key, value) {
+        if (!json_is_boolean(value) || json_is_true(value) != wanted)
+            continue;
+        fputs(separator, stdout);
+        put_printable(stdout, key, strlen(key));
+        separator = ", ";
+    }
+    fputs(*separator != '\0' ? "\n" : "nothing\n", stdout);
+}
+
+static void print_traits(json_t *traits)
 {
     const char *key;
-    const json_t *kernel;
     json_t *value;
+
+    print_flags(traits, "can", true);
+    print_flags(traits, "cannot", false);
+    json_object_foreach (traits, key, value) {
+        if (json_is_boolean(value))
+            continue;
+        fputs("    ", stdout);
+        put_printable(stdout, key, strlen(key));
+        printf("%*s ", strlen(key) < 20 ? 20 - (int)strlen(key) : 0, "");
+        put_value(value);
+        putchar('\n');
+    }
+}
+
+static void print_device(const json_t *device)
+{
+    const json_t *kernel;
     size_t i;
 
     put_value(json_object_get(device, "index"));
@@ -66,16 +99,9 @@ static void print_device(json_t *device)
            (double)json_integer_value(json_object_get(device, "memory_bytes")) /
                1073741824);
     fputs("  traits\n", stdout);
-    json_object_foreach(json_object_get(device, "traits"), key, value)
-    {
-        fputs("    ", stdout);
-        put_printable(stdout, key, strlen(key));
-        fputs(": ", stdout);
-        put_value(value);
-        putchar('\n');
-    }
+    print_traits(json_object_get(device, "traits"));
     fputs("  kernels\n", stdout);
-    json_array_foreach(json_object_get(device, "kernels"), i, kernel)
+    json_array_foreach (json_object_get(device, "kernels"), i, kernel)
         print_kernel(kernel);
 }
 
@@ -93,7 +119,8 @@ static bool work(struct devices *devices, struct err *err)
     if (devices->json)
         put_json(json_incref(list));
     else
-        json_array_foreach(list, i, device) print_device(device);
+        json_array_foreach (list, i, device)
+            print_device(device);
     json_decref(result);
     return true;
 }

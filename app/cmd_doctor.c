@@ -26,11 +26,12 @@ static void print_result(const json_t *result)
 {
     fputs(json_is_true(json_object_get(result, "passed")) ? "ok   " : "FAIL ", stdout);
     put_column(result, "kernel", 12);
-    put_column(result, "variant", 18);
-    put_column(result, "case", 16);
-    printf("%7.1e %7.1e %9.3f\n", json_number_value(json_object_get(result, "error")),
+    put_column(result, "variant", 14);
+    printf("%7.1e %7.1e %9.3f  ", json_number_value(json_object_get(result, "error")),
            json_number_value(json_object_get(result, "tolerance")),
            json_number_value(json_object_get(result, "milliseconds")));
+    put_column(result, "case", 0);
+    putchar('\n');
 }
 
 static void print_report(const struct doctor *doctor, const json_t *report)
@@ -39,9 +40,10 @@ static void print_report(const struct doctor *doctor, const json_t *report)
     size_t i;
 
     put_column(report, "device", 0);
-    printf("\n     %-12s %-18s %-16s %7s %7s %9s\n", "kernel", "variant", "case", "error",
+    printf("\n     %-12s %-14s %7s %7s %9s  case\n", "kernel", "variant", "error",
            "allowed", "ms");
-    json_array_foreach(results, i, result) print_result(result);
+    json_array_foreach (results, i, result)
+        print_result(result);
     printf("%zu passed, %zu failed\n", json_array_size(results) - doctor->failed,
            doctor->failed);
 }
@@ -62,8 +64,8 @@ static bool work(struct doctor *doctor, struct err *err)
     if (answer == NULL)
         return false;
     report = json_object_get(answer, "doctor");
-    json_array_foreach(json_object_get(report, "results"), i, result) doctor->failed +=
-        !json_is_true(json_object_get(result, "passed"));
+    json_array_foreach (json_object_get(report, "results"), i, result)
+        doctor->failed += !json_is_true(json_object_get(result, "passed"));
     if (doctor->json)
         put_json(json_incref(report));
     else

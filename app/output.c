@@ -27,7 +27,8 @@ void put_column(const json_t *object, const char *key, int width)
 
     if (len > 0)
         put_printable(stdout, json_string_value(value), json_string_length(value));
-    printf("%*s ", len < width ? width - len : 0, "");
+    if (width > 0)
+        printf("%*s ", len < width ? width - len : 0, "");
 }
 
 static void put_escape(FILE *file, unsigned char byte)

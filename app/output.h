@@ -27,7 +27,8 @@ void remark(const char *command, const char *format, ...)
 bool put_text(const char *bytes, size_t len, struct err *err);
 // Untrusted text, always made printable, for tables.
 void put_printable(FILE *file, const char *bytes, size_t len);
-// A string field of a report, as a column of `width` cells and a space.
+// A string field of a report, as a column of `width` cells and a space; width 0: just the
+// string.
 void put_column(const json_t *object, const char *key, int width);
 // Any bytes on one line, reversibly: what is not plain printable UTF-8 as \n, \t, \\,
 // \xNN.
