@@ -133,12 +133,15 @@ static double dry_penalty(const struct penalties *p, size_t length)
 static void penalise_sequences(struct penalties *p, struct scored *items, size_t count)
 {
     size_t n = p->history_count < p->dry_last_n ? p->history_count : p->dry_last_n;
-    const uint32_t *tail = p->history + p->history_count - 1;
+    const uint32_t *tail;
     size_t limit = 0; // tokens since the last breaker
 
+    if (n == 0)
+        return;
+    tail = p->history + p->history_count - 1;
     while (limit < n && !p->breakers[tail[-(ptrdiff_t)limit]])
         limit++;
-    if (n == 0 || limit < p->dry_allowed_length)
+    if (limit < p->dry_allowed_length)
         return;
     if (p->lengths_cap < n) {
         p->lengths = alloc_resize(p->lengths, 2 * n, sizeof(*p->lengths));
