@@ -19,12 +19,14 @@ static void render(const struct token_list *list, char *text, size_t size)
     text[0] = '\0';
     for (size_t i = 0; i < list->count && len + 8 < size; i++) {
         uint32_t id = list->ids[i];
-        const char *format = id >= 256               ? "{%u}"
-                             : id > ' ' && id < 0x7f ? "%c"
-                                                     : "\\x%02x";
 
-        len +=
-            (size_t)snprintf(text + len, size - len, format, id >= 256 ? id - 256 : id);
+        if (id >= 256)
+            len += (size_t)sprintf(text + len, "{%u}", id - 256);
+        else if (id > ' ' && id < 0x7f)
+            text[len++] = (char)id;
+        else
+            len += (size_t)sprintf(text + len, "\\x%02x", id);
+        text[len] = '\0';
     }
 }
 
@@ -91,7 +93,7 @@ static void cuts_words_as_the_family_does(void)
     static const struct {
         const char *pre, *text, *ids;
     } cases[] = {
-        { "gpt-2", "a'ba b", "a'ba\\x20b" }, { "gpt-2", "x ab", "x{7}b" },
+        { "gpt-2", "a'ba b", "a'ba\\x20b" }, { "gpt-2", "x ac", "x{7}c" },
         { "qwen2", "(ab", "({4}" },          { "deepseek-coder", "\nab", "\\x0a{4}" },
         { "default", "e f", "e\\x20f" },     { "tekken", "eF ef", "eF\\x20{8}" },
     };
@@ -179,7 +181,7 @@ static void merges_by_score(void)
     CHECK_STR(encode(t, "b", false), "{4}b");
     CHECK_STR(encode(t, "xabc", false), "{4}x{7}"); // "bc" before "ab", then "abc"
     CHECK_STR(encode(t, "xabab", false), "{4}x{5}{5}");
-    CHECK_STR(encode(t, "aaaaa", false), "{8}{9}{9}");
+    CHECK_STR(encode(t, "aaaaa", false), "{8}{10}");
     CHECK_STR(encode(t, "x<tag>a", false),
               "{4}x{2}{8}"); // a prefix after a special token
     tokenizer_destroy(&t);
@@ -202,7 +204,7 @@ static void falls_back_to_bytes(void)
 
 static void gives_back_any_text(void)
 {
-    static const char *const texts[] = { "", "abc the <tag> \u00e9\U0001f600\n", "  a",
+    static const char *const texts[] = { "", "abc the \u00e9\U0001f600\n<tag>", "  a",
                                          "\x01\x7f" };
     struct tokenizer *tokenizers[] = { fixture_bpe("gpt-2"), fixture_bpe("llama-bpe"),
                                        fixture_spm() };
