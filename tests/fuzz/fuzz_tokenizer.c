@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "tests/engine/text/tokenizer_fixture.h"
 
 #define PIECES_MAX 8
@@ -41,12 +42,17 @@ static size_t cut_pieces(const char *text, size_t size, struct text_piece *piece
     return count;
 }
 
-// Text in one untrusted piece without user-defined tokens comes back as it was.
+// Text that is no token and does not look like SentencePiece's space comes back as it
+// was.
 static void check_text(const struct tokenizer *t, const struct text_piece *piece)
 {
     struct token_list list = { .ids = NULL };
     struct str out;
 
+    if (!utf8_valid(piece->text, piece->len) ||
+        memmem(piece->text, piece->len, "\u2581", 3) != NULL ||
+        memmem(piece->text, piece->len, "<tag>", 5) != NULL)
+        return;
     str_init(&out, 0);
     require(tokenizer_encode(t, piece, 1, false, &list, NULL));
     tokenizer_decode(t, list.ids, list.count, false, &out);
