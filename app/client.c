@@ -57,11 +57,13 @@ void client_close(struct client *client)
     *client = (struct client){ 0 };
 }
 
-json_t *client_call(struct client *client, enum wire_type type, json_t *body,
-                    struct err *err)
+json_t *client_call(struct client *client, enum wire_type type, const char *stage,
+                    json_t *body, struct err *err)
 {
-    json_t *result =
-        engine_process_call(client->process, type, body, &client->listener, err);
+    json_t *result;
+
+    progress_update(&client->progress, stage, -1);
+    result = engine_process_call(client->process, type, body, &client->listener, err);
 
     progress_erase(&client->progress);
     return result;
@@ -92,8 +94,9 @@ bool client_open_model(struct client *client, const struct model_choice *choice,
     set_optional(body, "cache_directory", cache);
     json_object_set_new(body, "context", json_integer(choice->context_tokens));
     free(cache);
-    client->opened = client_call(
-        client, choice->vocabulary_only ? WIRE_OPEN_VOCABULARY : WIRE_OPEN, body, err);
+    client->opened =
+        client_call(client, choice->vocabulary_only ? WIRE_OPEN_VOCABULARY : WIRE_OPEN,
+                    "opening the model", body, err);
     return client->opened != NULL && info_read(&client->info, client->opened, err);
 }
 

@@ -43,10 +43,11 @@ void client_close(struct client *client);
 bool client_open_model(struct client *client, const struct model_choice *choice,
                        struct err *err);
 
-// engine_process_call with the client's listener. client->on_token gets the tokens; if it
+// engine_process_call with the client's listener. stage: what is being done, until the
+// engine says more. client->on_token gets the tokens; if it
 // prints them, it calls client_claim_output first.
-json_t *client_call(struct client *client, enum wire_type type, json_t *body,
-                    struct err *err);
+json_t *client_call(struct client *client, enum wire_type type, const char *stage,
+                    json_t *body, struct err *err);
 
 // The output begins: no more progress when both go to terminals.
 void client_claim_output(struct client *client);

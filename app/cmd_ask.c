@@ -371,6 +371,12 @@ static void print_statistics(const struct ask *ask)
     const struct engine_result *result = &ask->result;
     bool terminal = isatty(STDERR_FILENO);
 
+    if (result->reason == STOP_CANCELLED && result->generated_tokens == 0) {
+        remark("ask", "stopped before the first word");
+        return;
+    }
+    if (!isfinite(result->generation_tokens_per_second)) // the engine had to be killed
+        return;
     fprintf(stderr,
             "%s[%zu tokens read at %.1f/s, %zu written at %.1f/s, seed %" PRIu64
             ", %s]%s\n",
@@ -391,7 +397,8 @@ static void end_text(const struct ask *ask)
 
 static bool generate(struct ask *ask, struct err *err)
 {
-    json_t *answer = client_call(&ask->client, WIRE_GENERATE, request_body(ask), err);
+    json_t *answer = client_call(&ask->client, WIRE_GENERATE, "reading the prompt",
+                                 request_body(ask), err);
     bool ok = answer != NULL && result_read(&ask->result, answer, err);
 
     if (!ok) {
@@ -433,7 +440,7 @@ static int answer(struct ask *ask)
         return complain("ask", &ask->unwritten);
     if (!ok && ask->result.reason != STOP_CANCELLED)
         return complain("ask", &err);
-    if (!ask->quiet && ok)
+    if (!ask->quiet && (ok || ask->result.reason == STOP_CANCELLED))
         print_statistics(ask);
     return ask->result.reason == STOP_CANCELLED ? EXIT_INTERRUPTED : EXIT_OK;
 }

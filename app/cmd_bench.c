@@ -69,8 +69,8 @@ static double rate(uint32_t tokens, const int64_t *times, size_t runs)
     return seconds > 0 ? tokens / seconds : 0;
 }
 
-static bool run_once(struct bench *bench, int64_t *prompt_ns, int64_t *generation_ns,
-                     struct err *err)
+static bool run_once(struct bench *bench, const char *stage, int64_t *prompt_ns,
+                     int64_t *generation_ns, struct err *err)
 {
     json_t *body = json_object(), *result;
     uint64_t prompt, generation;
@@ -78,7 +78,7 @@ static bool run_once(struct bench *bench, int64_t *prompt_ns, int64_t *generatio
 
     json_object_set_new(body, "prompt_tokens", json_integer(bench->prompt_tokens));
     json_object_set_new(body, "generated_tokens", json_integer(bench->generated_tokens));
-    result = client_call(&bench->client, WIRE_BENCH, body, err);
+    result = client_call(&bench->client, WIRE_BENCH, stage, body, err);
     ok = result != NULL && wire_get_uint(result, "prompt_ns", INT64_MAX, &prompt, err) &&
          wire_get_uint(result, "generation_ns", INT64_MAX, &generation, err) &&
          wire_get_uint(result, "peak_memory_bytes", INT64_MAX, &bench->peak_memory_bytes,
@@ -93,16 +93,18 @@ static bool run_once(struct bench *bench, int64_t *prompt_ns, int64_t *generatio
 
 static bool measure(struct bench *bench, struct err *err)
 {
-    progress_update(&bench->client.progress, "warming up", -1);
-    if (!run_once(bench, &bench->prompt_ns[0], &bench->generation_ns[0], err))
+    if (!run_once(bench, "warming up", &bench->prompt_ns[0], &bench->generation_ns[0],
+                  err))
         return false;
     for (uint32_t i = 0; i < bench->runs; i++) {
-        progress_update(&bench->client.progress, "measuring", (double)i / bench->runs);
-        if (!run_once(bench, &bench->prompt_ns[i], &bench->generation_ns[i], err))
+        char stage[32];
+
+        snprintf(stage, sizeof(stage), "measuring, run %u of %u", i + 1, bench->runs);
+        if (!run_once(bench, stage, &bench->prompt_ns[i], &bench->generation_ns[i], err))
             return false;
     }
-    progress_update(&bench->client.progress, "measuring the device's limits", -1);
-    bench->limits = client_call(&bench->client, WIRE_LIMITS, json_object(), err);
+    bench->limits = client_call(&bench->client, WIRE_LIMITS,
+                                "measuring the limits of the device", json_object(), err);
     return bench->limits != NULL;
 }
 

@@ -112,7 +112,8 @@ static bool work(struct devices *devices, struct err *err)
 
     if (!client_open(&devices->client, false, err))
         return false;
-    result = client_call(&devices->client, WIRE_DEVICES, json_object(), err);
+    result = client_call(&devices->client, WIRE_DEVICES, "looking at the devices",
+                         json_object(), err);
     if (result == NULL)
         return false;
     list = json_object_get(result, "devices");

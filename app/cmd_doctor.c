@@ -60,7 +60,7 @@ static bool work(struct doctor *doctor, struct err *err)
         json_decref(body);
         return false;
     }
-    answer = client_call(&doctor->client, WIRE_DOCTOR, body, err);
+    answer = client_call(&doctor->client, WIRE_DOCTOR, "checking kernels", body, err);
     if (answer == NULL)
         return false;
     report = json_object_get(answer, "doctor");

@@ -118,7 +118,7 @@ static bool score_text(struct score *score, struct err *err)
         json_object_set_new(body, "distributions", json_string(score->distributions));
     score->client.on_token = on_token;
     score->client.user = score;
-    result = client_call(&score->client, WIRE_SCORE, body, err);
+    result = client_call(&score->client, WIRE_SCORE, "scoring", body, err);
     if (result != NULL || err->code == ERR_CANCELLED)
         print_summary(score, window, stride);
     json_decref(result);

@@ -50,7 +50,7 @@ static bool print_tokens(struct tokenize *tokenize, struct err *err)
     json_object_set_new(body, "special", json_boolean(tokenize->special));
     tokenize->client.on_token = on_token;
     tokenize->client.user = tokenize;
-    result = client_call(&tokenize->client, WIRE_TOKENIZE, body, err);
+    result = client_call(&tokenize->client, WIRE_TOKENIZE, "tokenizing", body, err);
     if (result == NULL)
         return false;
     json_decref(result);

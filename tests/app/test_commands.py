@@ -362,6 +362,12 @@ def test_ctrl_c_while_opening_the_model():
         check(done.code == 130 and done.seconds < STOP_SECONDS, script, done.seconds, done)
 
 
+def test_ctrl_c_before_the_first_word_says_so():
+    done = interrupt("prompt_ms=60000", "hi")
+    check(done.code == 130 and done.out == "" and done.seconds < STOP_SECONDS, done)
+    check(done.err == "oriel: ask: stopped before the first word\n", done)
+
+
 def test_ctrl_c_with_json_prints_the_object():
     done = interrupt("tokens=1000 token_ms=5 open_ms=1", "--json", "hi")
     reply = json.loads(done.out)
