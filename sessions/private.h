@@ -69,13 +69,16 @@ bool store_text(sqlite3_stmt *statement, int column, struct arena *arena,
                 const char **text, size_t *len, struct err *err);
 void store_id(sqlite3_stmt *statement, int column, char id[SESSIONS_ID]);
 
+// ---------------------------------------------------------------------------
+// upkeep.c
+
 // Brings the store to `version` (production: schema_version), after a backup.
 bool store_migrate(struct sessions *s, int version, struct err *err);
 
 // The name of the backup that migrating from `version` leaves; free it.
 char *store_backup_path(const struct sessions *s, int version);
 
-// Makes the database of a whole directory smaller and traceless (sessions_forget).
+// Rebuilds the text indexes and the file, so that nothing deleted is left in it.
 bool store_scrub(struct sessions *s, struct err *err);
 
 // ---------------------------------------------------------------------------
@@ -219,7 +222,7 @@ bool attachment_insert(struct sessions *s, const void *bytes, size_t len,
 bool hash_valid(const char *hash);
 
 // ---------------------------------------------------------------------------
-// export.c, html.c, import.c, import_foreign.c
+// export.c, html.c, import.c, import_own.c, import_foreign.c
 
 // Lines of our own format. export_line takes the object.
 bool export_line(FILE *out, json_t *object, struct err *err);
@@ -280,6 +283,8 @@ bool import_picture(struct importer *importer, const void *bytes, size_t len,
 // Commits, or rolls back when ok is false.
 bool import_end(struct importer *importer, bool ok, struct err *err);
 
+// One line of our own format.
+bool import_own(struct importer *importer, const json_t *object, struct err *err);
 // One value of a foreign export: a whole conversation.
 bool import_chatgpt(struct importer *importer, const json_t *value, struct err *err);
 bool import_open_webui(struct importer *importer, const json_t *value, struct err *err);

@@ -22,11 +22,11 @@
 // Ids are 32 lower-case hexadecimal digits. Results live in the arena that the caller
 // gives; all text in them is untrusted, and is valid UTF-8.
 //
-// Files of the room: schema.sql, store.c (open, transactions, migration), instances.c
-// (who else is alive), tree.c (messages), conversations.c (list, rename, tag, fork,
-// delete), reply.c (streaming), tokens.c and settings.c (what a reply keeps),
-// attachments.c, drafts.c, search.c, export.c, html.c, import.c, import_foreign.c,
-// replay.c, rescue.c.
+// Files of the room: schema.sql; store.c (open, transactions, errors), upkeep.c (migrate,
+// check, scrub), instances.c (who else is alive), names.c (words, ids, text); tree.c
+// (messages), conversations.c (list, rename, tag, fork, delete), reply.c (streaming),
+// tokens.c and settings.c (what a reply keeps), attachments.c, drafts.c, search.c;
+// export.c, html.c, import.c, import_own.c, import_foreign.c, rescue.c; replay.c.
 #ifndef ORIEL_SESSIONS_SESSIONS_H
 #define ORIEL_SESSIONS_SESSIONS_H
 
