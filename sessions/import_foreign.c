@@ -137,8 +137,7 @@ static void tree_read(struct tree *tree, const json_t *nodes, const char *parent
     json_t *node;
     size_t i = 0;
 
-    json_object_foreach((json_t *)(uintptr_t)nodes, id, node)
-    {
+    json_object_foreach ((json_t *)(uintptr_t)nodes, id, node) {
         json_object_set_new(index, id, json_integer((json_int_t)i));
         tree->ids[i] = id;
         tree->nodes[i++] = node;

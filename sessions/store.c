@@ -349,22 +349,38 @@ static bool configure(struct sessions *s, struct err *err)
            (s->directory != NULL || store_run(s, err, "PRAGMA temp_store = MEMORY", ""));
 }
 
+struct identity {
+    int64_t application, version, tables;
+};
+
+// One picture: another instance may be creating the store just now.
+static bool read_identity(struct sessions *s, struct identity *identity, struct err *err)
+{
+    bool ok =
+        store_begin_read(s, err) &&
+        store_int(s, err, &identity->application, 0, "PRAGMA application_id", "") &&
+        store_int(s, err, &identity->version, 0, "PRAGMA user_version", "") &&
+        store_int(s, err, &identity->tables, 0, "SELECT count(*) FROM sqlite_schema", "");
+
+    store_end_read(s);
+    return ok;
+}
+
 // Decides whether the file is ours and may be written.
 static bool identify(struct sessions *s, struct err *err)
 {
-    int64_t application, version, tables;
+    struct identity identity;
 
-    if (!store_int(s, err, &application, 0, "PRAGMA application_id", "") ||
-        !store_int(s, err, &version, 0, "PRAGMA user_version", "") ||
-        !store_int(s, err, &tables, 0, "SELECT count(*) FROM sqlite_schema", ""))
+    if (!read_identity(s, &identity, err))
         return false;
-    if (application != STORE_APPLICATION_ID && (application != 0 || tables > 0))
+    if (identity.application != STORE_APPLICATION_ID &&
+        (identity.application != 0 || identity.tables > 0))
         return err_set(err, ERR_FORMAT, "%s: not a store of oriel", s->path);
-    if (version > schema_version)
+    if (identity.version > schema_version)
         s->read_only = "written by a newer oriel, so this one only reads it";
     else if (sqlite3_db_readonly(s->db, "main") == 1)
         s->read_only = "the file cannot be written, so nothing is saved";
-    if (s->read_only != NULL && version == 0)
+    if (s->read_only != NULL && identity.version == 0)
         return err_set(err, ERR_UNSUPPORTED, "%s: %s", s->path, s->read_only);
     return s->read_only == NULL || store_run(s, err, "PRAGMA query_only = ON", "");
 }

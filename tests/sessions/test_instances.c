@@ -157,7 +157,37 @@ static void eight_programs_lose_nothing(void)
     remove_directory();
 }
 
+static void eight_programs_may_create_it_at_once(void)
+{
+    int failed = 0, status;
+
+    for (int round = 0; round < 10; round++) {
+        make_directory();
+        for (int i = 0; i < PROCESSES; i++)
+            if (fork() == 0) {
+                struct err problem = { .code = ERR_NONE };
+                struct sessions *s = sessions_open(
+                    &(struct sessions_params){ .directory = directory }, &problem);
+                struct sessions_sent sent;
+
+                if (s == NULL || !send_text(s, NULL, NULL, "first", &sent, &problem)) {
+                    fprintf(stderr, "# %s\n", problem.text);
+                    _exit(1);
+                }
+                sessions_close(&s);
+                _exit(0);
+            }
+        while (wait(&status) > 0)
+            failed += status != 0;
+        CHECK_INT(ask_file("SELECT count(*) FROM messages"), PROCESSES);
+        CHECK_INT(ask_file("SELECT count(*) FROM instances"), 0);
+        remove_directory();
+    }
+    CHECK_INT(failed, 0);
+}
+
 static const struct test tests[] = {
+    { "eight programs may create it at once", eight_programs_may_create_it_at_once },
     { "eight programs on one store lose nothing", eight_programs_lose_nothing },
 };
 TAP_MAIN(tests)
