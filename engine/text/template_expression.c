@@ -6,14 +6,9 @@
 // passes template_enter().
 #include "engine/text/template_private.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-#include "base/str.h"
-#include "base/utf8.h"
 
 void template_refuse(struct parser *p, enum err_code code, const char *format, ...)
 {
@@ -34,7 +29,7 @@ void template_refuse(struct parser *p, enum err_code code, const char *format, .
     p->token = p->last;
 }
 
-static void refuse_memory(struct parser *p)
+void template_refuse_memory(struct parser *p)
 {
     template_refuse(p, ERR_LIMIT, "the template needs more than %zu MiB to parse",
                     TEMPLATE_MAX_SYNTAX >> 20);
@@ -45,7 +40,7 @@ struct node *template_node(struct parser *p, enum node_kind kind)
     struct node *node = arena_alloc(&p->template->arena, 1, sizeof(*node));
 
     if (node == NULL) {
-        refuse_memory(p);
+        template_refuse_memory(p);
         node = &p->spare;
         memset(node, 0, sizeof(*node));
     }
@@ -54,12 +49,12 @@ struct node *template_node(struct parser *p, enum node_kind kind)
     return node;
 }
 
-static const struct text *text_of(struct parser *p, const char *bytes, size_t len)
+const struct text *template_text_of(struct parser *p, const char *bytes, size_t len)
 {
     struct text *text = arena_alloc(&p->template->arena, 1, sizeof(*text));
 
     if (text == NULL) {
-        refuse_memory(p);
+        template_refuse_memory(p);
         return &template_empty_text;
     }
     *text = (struct text){ .bytes = bytes, .len = len };
@@ -68,7 +63,21 @@ static const struct text *text_of(struct parser *p, const char *bytes, size_t le
 
 const struct text *template_name(struct parser *p, const struct token *token)
 {
-    return text_of(p, token->bytes, token->len);
+    return template_text_of(p, token->bytes, token->len);
+}
+
+void template_advance(struct parser *p)
+{
+    if (p->token < p->last)
+        p->token++;
+}
+
+const struct text *template_take_name(struct parser *p)
+{
+    const struct text *name = template_name(p, p->token);
+
+    template_advance(p);
+    return name;
 }
 
 bool template_enter(struct parser *p)
@@ -98,7 +107,7 @@ bool template_skip(struct parser *p, const char *word)
 {
     if (!template_at(p, word))
         return false;
-    p->token++;
+    template_advance(p);
     return true;
 }
 
@@ -132,154 +141,7 @@ static struct node **append(struct node **tail, struct node *node)
     return &node->next;
 }
 
-//------------------------------------------------------------------ literals
-
-static const char *escape_codepoint(struct parser *p, const char *s, const char *end,
-                                    int digits, struct str *out)
-{
-    uint32_t codepoint = 0;
-
-    for (int i = 0; i < digits; i++, s++) {
-        const char *hex = "0123456789abcdef", *digit;
-
-        digit = s < end && *s != '\0' ? strchr(hex, *s | 0x20) : NULL;
-        if (digit == NULL || codepoint > 0x10FFFF) {
-            template_refuse(p, ERR_FORMAT, "a broken \\x, \\u or \\U in a string");
-            return end;
-        }
-        codepoint = codepoint * 16 + (uint32_t)(digit - hex);
-    }
-    if (codepoint > 0x10FFFF || (codepoint >= 0xD800 && codepoint < 0xE000)) {
-        template_refuse(p, ERR_FORMAT, "an escape in a string names no character");
-        return end;
-    }
-    str_append_codepoint(out, codepoint);
-    return s;
-}
-
-static const char *escape_octal(const char *s, const char *end, struct str *out)
-{
-    unsigned codepoint = 0;
-
-    for (int i = 0; i < 3 && s < end && *s >= '0' && *s <= '7'; i++, s++)
-        codepoint = codepoint * 8 + (unsigned)(*s - '0');
-    str_append_codepoint(out, codepoint);
-    return s;
-}
-
-// s is behind the backslash.
-static const char *unescape(struct parser *p, const char *s, const char *end,
-                            struct str *out)
-{
-    static const char letters[] = "abfnrtv\\'\"", meant[] = "\a\b\f\n\r\t\v\\'\"";
-    const char *letter = *s != '\0' ? strchr(letters, *s) : NULL;
-
-    if (letter != NULL) {
-        str_append_char(out, meant[letter - letters]);
-        return s + 1;
-    }
-    if (*s >= '0' && *s <= '7')
-        return escape_octal(s, end, out);
-    switch (*s) {
-    case '\n':
-        return s + 1;
-    case 'x':
-        return escape_codepoint(p, s + 1, end, 2, out);
-    case 'u':
-        return escape_codepoint(p, s + 1, end, 4, out);
-    case 'U':
-        return escape_codepoint(p, s + 1, end, 8, out);
-    case 'N':
-        template_refuse(p, ERR_UNSUPPORTED, "characters by name (\\N{...})");
-        return end;
-    default:
-        str_append_char(out, '\\');
-        return s;
-    }
-}
-
-static void append_string(struct parser *p, const struct token *token, struct str *out)
-{
-    const char *s = token->bytes, *end = s + token->len;
-
-    while (s < end) {
-        if (*s == '\\' && s + 1 < end)
-            s = unescape(p, s + 1, end, out);
-        else
-            str_append_char(out, *s++);
-    }
-}
-
-// One or more strings next to each other, which are one.
-static struct node *parse_string(struct parser *p)
-{
-    struct node *node = template_node(p, NODE_LITERAL);
-    struct str out;
-    char *copy;
-
-    str_init(&out, TEMPLATE_MAX_SOURCE * 2);
-    for (; p->token->kind == T_STRING; p->token++)
-        append_string(p, p->token, &out);
-    copy = arena_string(&p->template->arena, out.data, out.len);
-    if (copy == NULL)
-        refuse_memory(p);
-    else
-        node->literal = value_text(text_of(p, copy, out.len));
-    str_release(&out);
-    return node;
-}
-
-static void copy_digits(char *out, size_t size, const struct token *token)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < token->len && n + 1 < size; i++) {
-        if (token->bytes[i] != '_')
-            out[n++] = token->bytes[i];
-    }
-    out[n] = '\0';
-}
-
-static struct value parse_integer(struct parser *p)
-{
-    static const char prefixes[] = "xob";
-    static const int bases[] = { 16, 8, 2 };
-    const char *prefix;
-    char digits[80], *start = digits, *end;
-    int base = 10;
-    long long integer;
-
-    copy_digits(digits, sizeof(digits), p->token);
-    prefix =
-        digits[0] == '0' && digits[1] != '\0' ? strchr(prefixes, digits[1] | 0x20) : NULL;
-    if (prefix != NULL) {
-        base = bases[prefix - prefixes];
-        start += 2;
-    }
-    errno = 0;
-    integer = strtoll(start, &end, base);
-    if (end == start || *end != '\0')
-        template_refuse(p, ERR_FORMAT, "this is not a number");
-    else if (errno == ERANGE || p->token->len >= sizeof(digits))
-        template_refuse(p, ERR_UNSUPPORTED, "integers of more than 64 bits");
-    return value_integer(integer);
-}
-
-static struct node *parse_number(struct parser *p)
-{
-    struct node *node = template_node(p, NODE_LITERAL);
-    char digits[400];
-
-    if (p->token->kind == T_INTEGER) {
-        node->literal = parse_integer(p);
-    } else {
-        copy_digits(digits, sizeof(digits), p->token);
-        node->literal = value_real(strtod(digits, NULL));
-    }
-    if (!p->failed)
-        p->token++;
-    return node;
-}
+//------------------------------------------------------------------ primaries
 
 static struct node *parse_name(struct parser *p)
 {
@@ -301,7 +163,7 @@ static struct node *parse_name(struct parser *p)
                 words[i].kind == VALUE_NONE ? value_none() : value_bool(words[i].boolean);
         }
     }
-    node->name = template_name(p, p->token++);
+    node->name = template_take_name(p);
     return node;
 }
 
@@ -356,10 +218,10 @@ static struct node *parse_primary(struct parser *p)
     case T_NAME:
         return parse_name(p);
     case T_STRING:
-        return parse_string(p);
+        return template_parse_string(p);
     case T_INTEGER:
     case T_REAL:
-        return parse_number(p);
+        return template_parse_number(p);
     default:
         break;
     }
@@ -389,7 +251,8 @@ static struct node *parse_arguments(struct parser *p)
         if (p->token->kind == T_NAME && is_word(p->token + 1, "=")) {
             node = template_node(p, NODE_KEYWORD);
             node->name = template_name(p, p->token);
-            p->token += 2;
+            template_advance(p);
+            template_advance(p);
             node->first = template_parse_expression(p);
             keywords = true;
         } else {
@@ -446,9 +309,9 @@ static struct node *parse_attribute(struct parser *p, struct node *object)
 
     if (p->token->kind == T_INTEGER) {
         node->kind = NODE_ITEM;
-        node->second = parse_number(p);
+        node->second = template_parse_number(p);
     } else if (p->token->kind == T_NAME) {
-        node->name = template_name(p, p->token++);
+        node->name = template_take_name(p);
     } else {
         template_refuse(p, ERR_FORMAT, "expected a name behind '.'");
     }
@@ -485,7 +348,7 @@ static void parse_builtin(struct parser *p, struct node *node, const char *what,
         template_refuse(p, ERR_UNSUPPORTED, "the %s '%.*s' is not known here", what,
                         (int)node->name->len, node->name->bytes);
     else
-        p->token++;
+        template_advance(p);
 }
 
 static struct node *parse_filter(struct parser *p, struct node *subject)
@@ -621,7 +484,7 @@ static struct node *parse_level(struct parser *p, const char *words,
     enum operator_kind op;
 
     while (!p->failed && (op = operator_at(p, words)) != OP_NONE) {
-        p->token++;
+        template_advance(p);
         node = binary_node(p, NODE_BINARY, node, NULL);
         node->op = op;
         node->second = tighter(p);
@@ -666,11 +529,11 @@ static struct node *parse_comparison(struct parser *p)
 
         if (op == OP_NONE && template_at(p, "not") && is_word(p->token + 1, "in")) {
             op = OP_NOT_IN;
-            p->token++;
+            template_advance(p);
         }
         if (op == OP_NONE)
             break;
-        p->token++;
+        template_advance(p);
         operand = template_node(p, NODE_COMPARE_TO);
         operand->op = op;
         operand->first = parse_sum(p);

@@ -13,7 +13,7 @@
 static void expect_block_end(struct parser *p)
 {
     if (p->token->kind == T_BLOCK_END)
-        p->token++;
+        template_advance(p);
     else
         template_refuse(p, ERR_FORMAT, "expected the end of the tag");
 }
@@ -61,7 +61,7 @@ static struct node *parse_body(struct parser *p, const char *words)
     }
     template_leave(p);
     if (!p->failed && words != NULL)
-        p->token++;
+        template_advance(p);
     return body;
 }
 
@@ -184,7 +184,7 @@ static struct node *parse_parameters(struct parser *p)
             template_refuse(p, ERR_FORMAT, "expected the name of a parameter");
             break;
         }
-        node->name = template_name(p, p->token++);
+        node->name = template_take_name(p);
         if (template_skip(p, "="))
             node->first = template_parse_expression(p);
         *tail = node;
@@ -216,7 +216,7 @@ static struct node *parse_macro(struct parser *p)
         template_refuse(p, ERR_FORMAT, "expected the name of the macro");
         return node;
     }
-    node->name = template_name(p, p->token++);
+    node->name = template_take_name(p);
     node->first = parse_parameters(p);
     node->third = parse_macro_body(p, "endmacro");
     return node;
@@ -295,7 +295,7 @@ static struct node *parse_tag(struct parser *p)
         { "generation", parse_generation },
     };
 
-    p->token++; // T_BLOCK_BEGIN
+    template_advance(p); // T_BLOCK_BEGIN
     for (size_t i = 0; i < sizeof(tags) / sizeof(tags[0]); i++) {
         if (template_skip(p, tags[i].name))
             return tags[i].parse(p);
@@ -314,16 +314,16 @@ static struct node *parse_statement(struct parser *p)
 
     if (p->token->kind == T_DATA) {
         node = template_node(p, NODE_TEXT);
-        node->literal = value_text(template_name(p, p->token++));
+        node->literal = value_text(template_take_name(p));
         return node;
     }
     if (p->token->kind == T_BLOCK_BEGIN)
         return parse_tag(p);
     node = template_node(p, NODE_OUTPUT);
-    p->token++; // T_OUTPUT_BEGIN
+    template_advance(p); // T_OUTPUT_BEGIN
     node->first = template_parse_tuple(p);
     if (p->token->kind == T_OUTPUT_END)
-        p->token++;
+        template_advance(p);
     else
         template_refuse(p, ERR_FORMAT, "expected '}}'");
     return node;

@@ -3,18 +3,21 @@
 //
 // Shared by the files of the template interpreter:
 //
-//   template_lexer.c       source -> tokens (trim_blocks, lstrip_blocks, raw, comments)
-//   template_expression.c  tokens -> expression nodes
-//   template_parser.c      tokens -> statement nodes
-//   template.c             statements -> text: scopes, loops, macros; the public
-//   functions template_eval.c        expressions -> values: names, attributes, calls
-//   template_operator.c    arithmetic, comparison, indexing, slices
-//   template_value.c       making values: heap, strings, lists, dictionaries
-//   template_print.c       values -> text: str(), repr(), JSON; JSON -> values
-//   template_unicode.c     characters: white space, case, counting
-//   template_format.c      the % operator, str.format, strftime
+//   template_lexer.c        source -> tokens (trim_blocks, lstrip_blocks, raw, comments)
+//   template_literal.c      strings and numbers in the source
+//   template_expression.c   tokens -> expression nodes
+//   template_parser.c       tokens -> statement nodes
+//   template.c              the public functions, the limits
+//   template_scope.c        variables
+//   template_statement.c    statements -> text: blocks, macros, loops
+//   template_eval.c         expressions -> values: names, attributes, calls
+//   template_operator.c     arithmetic, comparison, indexing, slices
+//   template_value.c        making values: heap, strings, lists, dictionaries
+//   template_print.c        values -> text: str(), repr(), JSON; JSON -> values
+//   template_unicode.c      characters: white space, case, counting
+//   template_format.c       the % operator, str.format, strftime
 //   template_filter.c, template_filter_list.c, template_test.c, template_method.c,
-//   template_function.c    the tables of what a template can call
+//   template_method_text.c, template_function.c: the tables of what a template can call
 //
 // Failure is sticky: the first error sets `failed`, later ones are ignored, every
 // operation on the values that follow is harmless, and loops stop because template_step()
@@ -236,8 +239,12 @@ struct parser {
 // template_expression.c; used by template_parser.c
 void template_refuse(struct parser *p, enum err_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+void template_refuse_memory(struct parser *p);
+const struct text *template_text_of(struct parser *p, const char *bytes, size_t len);
 struct node *template_node(struct parser *p, enum node_kind kind);
 const struct text *template_name(struct parser *p, const struct token *token);
+const struct text *template_take_name(struct parser *p); // and goes on behind it
+void template_advance(struct parser *p);                 // never past the end
 bool template_enter(struct parser *p);
 void template_leave(struct parser *p);
 bool template_at(const struct parser *p, const char *word); // operator or name
@@ -249,6 +256,10 @@ struct node *template_parse_target(struct parser *p, bool attributes);
 struct node *template_parse_filters(struct parser *p, struct node *subject, bool block);
 struct node *template_parse_unary(struct parser *p);
 struct node *template_parse_or(struct parser *p);
+
+// template_literal.c
+struct node *template_parse_string(struct parser *p);
+struct node *template_parse_number(struct parser *p);
 
 // template_parser.c
 struct node *template_parse_document(struct parser *p);
@@ -428,10 +439,17 @@ struct value template_apply(struct interpreter *in, const struct node *node,
 void template_evaluate_args(struct interpreter *in, const struct node *nodes,
                             struct args *args);
 
-// template.c
+// template_scope.c
 const struct value *scope_find(struct interpreter *in, const struct scope *scope,
                                const struct text *name);
 void scope_set(struct interpreter *in, const struct text *name, struct value value);
+// Opens a scope inside `parent`; the caller keeps the old in->scope.
+bool scope_open(struct interpreter *in, struct scope *parent);
+void scope_renew(struct interpreter *in);
+// Assigns to what template_parse_target() parsed.
+void scope_assign(struct interpreter *in, const struct node *target, struct value value);
+
+// template_statement.c
 void template_execute(struct interpreter *in, const struct node *statements);
 struct value template_call_macro(struct interpreter *in, const struct callable *macro,
                                  const struct args *args);
@@ -465,6 +483,7 @@ const struct builtin *template_find_builtin(const struct builtin *table, size_t 
 const struct builtin *template_find_filter(const char *name, size_t len);
 const struct builtin *template_find_list_filter(const char *name, size_t len);
 const struct builtin *template_find_test(const char *name, size_t len);
+const struct builtin *template_find_text_method(const char *name, size_t len);
 const struct builtin *template_find_method(struct value object, const char *name,
                                            size_t len);
 const struct builtin *template_find_function(const char *name, size_t len);

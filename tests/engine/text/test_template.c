@@ -331,6 +331,8 @@ static void names_the_place_and_the_construct(void)
           "template line 1: own words" },
         { "\n\n{{ nope.x }}", ERR_FORMAT, "template line 3: 'nope' is undefined" },
         { "{{ f(*x) }}", ERR_UNSUPPORTED, NULL },
+        { "{{ '\\xno' 'b' }}", ERR_FORMAT,
+          "template line 1, column 5: a broken \\x, \\u or \\U in a string" },
         { "{{ 99999999999999999999 }}", ERR_UNSUPPORTED, NULL },
         { "{{ 9223372036854775807 + 1 }}", ERR_UNSUPPORTED, NULL },
         { "{{ 'a'.encode() }}", ERR_UNSUPPORTED, NULL },
