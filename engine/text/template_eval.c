@@ -150,7 +150,7 @@ static struct value item_at(struct interpreter *in, struct value object, int64_t
 {
     bool is_text = object.kind == VALUE_STRING;
     int64_t count =
-        (int64_t)(is_text ? unicode_count(object.text->bytes, object.text->len)
+        (int64_t)(is_text ? unicode_count(in, object.text->bytes, object.text->len)
                           : object.list->count);
     size_t offset, len;
 

@@ -124,7 +124,7 @@ FILTER(length)
     case VALUE_STRING:
         template_charge(in, subject.text->len);
         return value_integer(
-            (int64_t)unicode_count(subject.text->bytes, subject.text->len));
+            (int64_t)unicode_count(in, subject.text->bytes, subject.text->len));
     case VALUE_DICT:
         return value_integer((int64_t)subject.dict->count);
     case VALUE_LIST:
@@ -214,7 +214,7 @@ FILTER(center)
 {
     const struct text *text = template_text(in, subject);
     int64_t width = args_integer(in, args, 0, 80, "the width of center");
-    int64_t count = (int64_t)unicode_count(text->bytes, text->len);
+    int64_t count = (int64_t)unicode_count(in, text->bytes, text->len);
     int64_t fill = width > count ? width - count : 0, left;
     struct builder builder = builder_create();
 
@@ -237,10 +237,10 @@ FILTER(truncate)
     const char *space = NULL;
 
     end = given != NULL ? given : value_literal(in, "...").text;
-    keep = length - (int64_t)unicode_count(end->bytes, end->len);
+    keep = length - (int64_t)unicode_count(in, end->bytes, end->len);
     if (leeway < 0 || keep < 0)
         return template_fail(in, ERR_FORMAT, "truncate is shorter than its own end");
-    if ((int64_t)unicode_count(text->bytes, text->len) - leeway <= length)
+    if ((int64_t)unicode_count(in, text->bytes, text->len) - leeway <= length)
         return value_text(text);
     head = value_substring(in, text, 0, unicode_offset(text, (size_t)keep)).text;
     if (!kill_words && head->len > 0)

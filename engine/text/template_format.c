@@ -53,7 +53,7 @@ static void pad(struct interpreter *in, struct builder *builder, const struct sp
                 struct value value, bool number)
 {
     const struct text *text = value.text;
-    size_t count = unicode_count(text->bytes, text->len);
+    size_t count = unicode_count(in, text->bytes, text->len);
     size_t fill = count < spec->width ? spec->width - count : 0;
     bool zero = spec->zero && !spec->left && number;
     size_t sign = zero && text->len > 0 && strchr("+- ", text->bytes[0]) != NULL;

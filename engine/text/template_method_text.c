@@ -100,11 +100,16 @@ static size_t find_bytes(const struct text *text, size_t start, const struct tex
     return found != NULL ? (size_t)(found - text->bytes) : SIZE_MAX;
 }
 
-static size_t find_last(const struct text *text, const struct text *wanted)
+static size_t find_last(struct interpreter *in, const struct text *text,
+                        const struct text *wanted)
 {
     if (wanted->len > text->len)
         return SIZE_MAX;
     for (size_t i = text->len - wanted->len + 1; i-- > 0;) {
+        if (wanted->len > 0 && text->bytes[i] != wanted->bytes[0])
+            continue;
+        if (!template_charge(in, wanted->len))
+            break;
         if (memcmp(text->bytes + i, wanted->bytes, wanted->len) == 0)
             return i;
     }
@@ -182,9 +187,10 @@ METHOD(join)
     return template_join(in, subject.text, args->values[0], true);
 }
 
-static bool has_affix(const struct text *text, const struct text *affix, bool end)
+static bool has_affix(struct interpreter *in, const struct text *text,
+                      const struct text *affix, bool end)
 {
-    return affix->len <= text->len &&
+    return template_charge(in, affix->len) && affix->len <= text->len &&
            memcmp(text->bytes + (end ? text->len - affix->len : 0), affix->bytes,
                   affix->len) == 0;
 }
@@ -203,7 +209,7 @@ static struct value affix(struct interpreter *in, struct value subject,
         if (items[i].kind != VALUE_STRING)
             return template_fail(in, ERR_FORMAT, "expected a string, not %s",
                                  value_type_name(items[i]));
-        if (has_affix(subject.text, items[i].text, end))
+        if (has_affix(in, subject.text, items[i].text, end))
             return value_bool(true);
     }
     return value_bool(false);
@@ -223,7 +229,7 @@ METHOD(removeprefix)
 {
     const struct text *text = subject.text, *prefix = needed(in, args, 0);
 
-    if (!has_affix(text, prefix, false))
+    if (!has_affix(in, text, prefix, false))
         return subject;
     return value_substring(in, text, prefix->len, text->len - prefix->len);
 }
@@ -232,7 +238,7 @@ METHOD(removesuffix)
 {
     const struct text *text = subject.text, *suffix = needed(in, args, 0);
 
-    if (suffix->len == 0 || !has_affix(text, suffix, true))
+    if (suffix->len == 0 || !has_affix(in, text, suffix, true))
         return subject;
     return value_substring(in, text, 0, text->len - suffix->len);
 }
@@ -254,11 +260,11 @@ static int64_t position(struct interpreter *in, struct value subject,
     part = template_slice(in, subject, start, stop, value_none());
     if (in->failed || !template_charge(in, part.text->len))
         return -1;
-    found = last ? find_last(part.text, wanted) : find_bytes(part.text, 0, wanted);
+    found = last ? find_last(in, part.text, wanted) : find_bytes(part.text, 0, wanted);
     if (found == SIZE_MAX)
         return -1;
     skipped = part.text->len > 0 ? (size_t)(part.text->bytes - subject.text->bytes) : 0;
-    return (int64_t)unicode_count(subject.text->bytes, skipped + found);
+    return (int64_t)unicode_count(in, subject.text->bytes, skipped + found);
 }
 
 METHOD(find)
@@ -287,7 +293,7 @@ METHOD(count)
 
     if (wanted->len == 0)
         return value_integer(
-            (int64_t)unicode_count(subject.text->bytes, subject.text->len) + 1);
+            (int64_t)unicode_count(in, subject.text->bytes, subject.text->len) + 1);
     template_charge(in, subject.text->len);
     for (; (found = find_bytes(subject.text, start, wanted)) != SIZE_MAX; count++)
         start = found + wanted->len;
@@ -304,7 +310,7 @@ static struct value partition(struct interpreter *in, struct value subject,
 
     if (separator->len == 0)
         return template_fail(in, ERR_FORMAT, "empty separator");
-    found = last ? find_last(text, separator) : find_bytes(text, 0, separator);
+    found = last ? find_last(in, text, separator) : find_bytes(text, 0, separator);
     template_charge(in, text->len);
     if (found == SIZE_MAX) {
         list_push(in, tuple.list, last ? none : subject);
@@ -424,7 +430,7 @@ METHOD(rsplit)
     if (separator == NULL)
         return template_fail(in, ERR_UNSUPPORTED, "rsplit() at white space with a count");
     for (; count != 0 && template_charge(in, text->len); count--) {
-        found = find_last(text, separator);
+        found = find_last(in, text, separator);
         if (found == SIZE_MAX)
             break;
         push_part(in, list.list, text, found + separator->len, text->len);
@@ -560,14 +566,14 @@ static struct value justify(struct interpreter *in, struct value subject,
 {
     const struct text *text = subject.text;
     int64_t width = args_integer(in, args, 0, 0, "the width"), left;
-    int64_t count = (int64_t)unicode_count(text->bytes, text->len);
+    int64_t count = (int64_t)unicode_count(in, text->bytes, text->len);
     int64_t fill = width > count ? width - count : 0;
     const struct text *with = value_literal(in, " ").text;
     struct builder builder = builder_create();
 
     if (args->values[1].kind != VALUE_MISSING)
         with = needed(in, args, 1);
-    if (unicode_count(with->bytes, with->len) != 1)
+    if (unicode_count(in, with->bytes, with->len) != 1)
         return template_fail(in, ERR_FORMAT,
                              "The fill character must be exactly one character long");
     left = side == SIDE_LEFT    ? fill
@@ -601,7 +607,7 @@ METHOD(zfill)
     const struct text *text = subject.text;
     bool sign = text->len > 0 && (text->bytes[0] == '-' || text->bytes[0] == '+');
     int64_t width = args_integer(in, args, 0, 0, "the width of zfill()");
-    int64_t count = (int64_t)unicode_count(text->bytes, text->len);
+    int64_t count = (int64_t)unicode_count(in, text->bytes, text->len);
     struct builder builder = builder_create();
 
     builder_text(in, &builder, value_substring(in, text, 0, sign).text);

@@ -8,6 +8,8 @@
 #include <math.h>
 #include <string.h>
 
+#define COMPARE_UNITS 8 // what comparing two values costs besides their bytes
+
 static int64_t as_integer(struct value value)
 {
     return value.kind == VALUE_BOOL ? value.boolean : value.integer;
@@ -324,7 +326,7 @@ bool template_equal(struct interpreter *in, struct value left, struct value righ
 {
     bool result;
 
-    if (!template_descend(in))
+    if (!template_charge(in, COMPARE_UNITS) || !template_descend(in))
         return false;
     result = equal(in, left, right);
     template_ascend(in);
@@ -363,7 +365,7 @@ int template_order(struct interpreter *in, struct value left, struct value right
 {
     int result;
 
-    if (!template_descend(in))
+    if (!template_charge(in, COMPARE_UNITS) || !template_descend(in))
         return 0;
     result = order(in, left, right);
     template_ascend(in);
@@ -494,7 +496,7 @@ struct value template_slice(struct interpreter *in, struct value object,
         return value_undefined("slice");
     if (by == 0 || by == INT64_MIN)
         return template_fail(in, ERR_FORMAT, "slice step cannot be zero");
-    count = (int64_t)(is_text ? unicode_count(object.text->bytes, object.text->len)
+    count = (int64_t)(is_text ? unicode_count(in, object.text->bytes, object.text->len)
                               : object.list->count);
     if (!slice_bound(in, start, count, by < 0, true, &from) ||
         !slice_bound(in, stop, count, by < 0, false, &to))

@@ -459,7 +459,7 @@ struct value template_recurse(struct interpreter *in, struct loop *loop,
 // template_unicode.c
 bool unicode_is_space(uint32_t codepoint);
 uint32_t unicode_at(const struct text *text, size_t offset, size_t *len);
-size_t unicode_count(const char *bytes, size_t len);
+size_t unicode_count(struct interpreter *in, const char *bytes, size_t len);
 size_t unicode_offset(const struct text *text, size_t characters); // in bytes, clamped
 enum unicode_case { CASE_UPPER, CASE_LOWER, CASE_TITLE, CASE_CAPITAL, CASE_SWAP };
 struct value template_change_case(struct interpreter *in, const struct text *text,

@@ -28,10 +28,11 @@ uint32_t unicode_at(const struct text *text, size_t offset, size_t *len)
     return codepoint;
 }
 
-size_t unicode_count(const char *bytes, size_t len)
+size_t unicode_count(struct interpreter *in, const char *bytes, size_t len)
 {
     size_t count = 0;
 
+    template_charge(in, len);
     for (size_t i = 0; i < len; i++)
         count += ((unsigned char)bytes[i] & 0xC0) != 0x80;
     return count;
@@ -121,12 +122,14 @@ struct value template_change_case(struct interpreter *in, const struct text *tex
     return builder_value(in, &builder);
 }
 
-static bool contains(const struct text *chars, uint32_t codepoint)
+static bool contains(struct interpreter *in, const struct text *chars, uint32_t codepoint)
 {
     size_t len;
 
     if (chars == NULL)
         return unicode_is_space(codepoint);
+    if (!template_charge(in, chars->len))
+        return false;
     for (size_t i = 0; i < chars->len; i += len) {
         if (unicode_at(chars, i, &len) == codepoint)
             return true;
@@ -140,14 +143,14 @@ struct value template_strip(struct interpreter *in, const struct text *text,
     size_t start = 0, end = text->len, len;
 
     while ((sides & 1) != 0 && start < end &&
-           contains(chars, unicode_at(text, start, &len)))
+           contains(in, chars, unicode_at(text, start, &len)))
         start += len;
     while ((sides & 2) != 0 && end > start) {
         size_t last = end - 1;
 
         while (last > start && ((unsigned char)text->bytes[last] & 0xC0) == 0x80)
             last--;
-        if (!contains(chars, unicode_at(text, last, &len)))
+        if (!contains(in, chars, unicode_at(text, last, &len)))
             break;
         end = last;
     }

@@ -9,6 +9,10 @@
 
 #include <string.h>
 
+// What an operation costs besides its bytes.
+#define CALL_UNITS 8
+#define PAIR_UNITS 8
+
 const struct text template_empty_text = { .bytes = "" };
 
 void *template_alloc(struct interpreter *in, size_t count, size_t size)
@@ -166,14 +170,13 @@ bool dict_append(struct interpreter *in, struct dict *dict, struct value key,
 const struct value *dict_find_name(struct interpreter *in, const struct dict *dict,
                                    const char *bytes, size_t len)
 {
-    for (size_t i = 0; i < dict->count; i++) {
+    for (size_t i = 0; i < dict->count && template_charge(in, PAIR_UNITS); i++) {
         const struct value *key = &dict->pairs[i].key;
 
         if (key->kind == VALUE_STRING && key->text->len == len &&
             memcmp(key->text->bytes, bytes, len) == 0)
             return &dict->pairs[i].value;
     }
-    template_charge(in, dict->count * sizeof(struct value));
     return NULL;
 }
 
@@ -383,7 +386,7 @@ static bool reserve(struct interpreter *in, struct builder *builder, size_t len)
 bool builder_append(struct interpreter *in, struct builder *builder, const char *bytes,
                     size_t len, const uint8_t *marks, bool data)
 {
-    if (in->failed || !template_charge(in, len))
+    if (!template_charge(in, len + CALL_UNITS))
         return false;
     if (len == 0)
         return true;

@@ -398,6 +398,13 @@ static void stops_at_every_limit(void)
         "{% endfor %}{{ n.l|tojson }}",
         "{% set n = namespace(l=[], m=[]) %}{% for i in range(5000) %}{% set n.l = [n.l] %}"
         "{% set n.m = [n.m] %}{% endfor %}{{ n.l == n.m }}",
+        "{% set a = 'a' * 200000 %}{% set b = 'b' ~ 'a' * 100000 %}{{ a.rfind(b) }}"
+        "{% for i in range(99999) %}{{ a.rfind('a' * 1000 ~ 'b') }}{% endfor %}",
+        "{% set a = 'a' * 900000 %}{% for i in range(99999) %}{{ a.startswith(a) }}"
+        "{{ a[-1] }}{{ a|length }}{{ a.strip(a) }}{% endfor %}",
+        "{{ range(99999)|unique|list|length }}",
+        "{% set l = range(99999)|list %}{% for i in l %}{{ l == l[:] }}{{ -1 in l }}"
+        "{% endfor %}",
         "{% for i in [[[]]] recursive %}{{ loop([[[]]]) }}{% endfor %}",
         "{% set n = namespace(d={}) %}{% for i in range(99999) %}{% set n.d = dict(n.d, "
         "**{}) %}{% endfor %}",
