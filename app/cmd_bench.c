@@ -97,7 +97,7 @@ static bool measure(struct bench *bench, struct err *err)
                   err))
         return false;
     for (uint32_t i = 0; i < bench->runs; i++) {
-        char stage[32];
+        char stage[48];
 
         snprintf(stage, sizeof(stage), "measuring, run %u of %u", i + 1, bench->runs);
         if (!run_once(bench, stage, &bench->prompt_ns[i], &bench->generation_ns[i], err))

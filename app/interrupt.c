@@ -8,8 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t caught;
-static int event_fd = -1;
+static int event_fd = -1; // written by the signal handler
 
 static void on_signal(int number)
 {
@@ -17,9 +16,8 @@ static void on_signal(int number)
     int saved = errno;
 
     (void)number;
-    caught = 1;
-    if (write(event_fd, &one, sizeof(one)) < 0)
-        caught = 1; // the flag alone has to do
+    if (write(event_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+        _exit(128 + SIGINT);
     errno = saved;
 }
 
@@ -30,13 +28,10 @@ void interrupt_catch(void)
     if (event_fd >= 0)
         return;
     event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (event_fd < 0)
+        return; // SIGINT goes on ending the program
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
-}
-
-bool interrupted(void)
-{
-    return caught != 0;
 }
 
 int interrupt_fd(void)
