@@ -55,7 +55,8 @@ struct sessions_params {
 };
 
 // Opens or creates the store, brings an older one up to date (after a backup beside it),
-// and marks replies that a dead program left unfinished as interrupted.
+// and marks replies that a dead program left unfinished as interrupted. Where the disk is
+// full or cannot be written, what is there can still be read: see sessions_read_only.
 struct sessions *sessions_open(const struct sessions_params *params, struct err *err);
 
 // Accepts NULL inside; sets *sessions to NULL.

@@ -406,6 +406,20 @@ static bool set_journal(struct sessions *s, struct err *err)
                      "");
 }
 
+// A disk that is full is no reason not to show what is on it.
+static bool register_or_read(struct sessions *s, struct err *err)
+{
+    struct err problem = { .code = ERR_NONE };
+
+    if (instance_register(s, &problem))
+        return true;
+    if (problem.code != ERR_IO)
+        return err_set(err, problem.code, "%s", problem.text);
+    s->read_only =
+        "the disk is full or fails, so nothing is saved until oriel is started again";
+    return store_run(s, err, "PRAGMA query_only = ON", "");
+}
+
 static bool open_store(struct sessions *s, const struct sessions_params *params,
                        struct err *err)
 {
@@ -428,7 +442,7 @@ static bool open_store(struct sessions *s, const struct sessions_params *params,
     if (s->read_only != NULL)
         return true;
     return (params->ephemeral || set_journal(s, err)) &&
-           store_migrate(s, schema_version, err) && instance_register(s, err);
+           store_migrate(s, schema_version, err) && register_or_read(s, err);
 }
 
 struct sessions *sessions_open(const struct sessions_params *params, struct err *err)

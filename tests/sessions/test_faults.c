@@ -332,6 +332,39 @@ static void a_file_that_cannot_grow_is_reported_as_full(void)
     remove_directory();
 }
 
+static void a_full_disk_can_still_be_read(void)
+{
+    struct sessions_sent sent, more;
+    struct rlimit old, none;
+    struct sessions_path path;
+    struct sessions *s;
+    struct arena arena;
+
+    make_directory();
+    arena_init(&arena, 1 << 20);
+    s = open_store();
+    OK(send_text(s, NULL, NULL, "still here", &sent, &err));
+    sessions_close(&s);
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &old);
+    none = old;
+    none.rlim_cur = 0;
+    setrlimit(RLIMIT_FSIZE, &none);
+    s = open_store();
+    CHECK(sessions_read_only(s) != NULL);
+    OK(sessions_load_path(s, sent.conversation, NULL, &arena, &path, &err));
+    CHECK_INT(path.count, 1);
+    FAILS(send_text(s, NULL, NULL, "more", &more, &err), ERR_UNSUPPORTED);
+    sessions_close(&s);
+    setrlimit(RLIMIT_FSIZE, &old);
+    s = open_store();
+    CHECK(sessions_read_only(s) == NULL);
+    OK(sessions_check(s, &err));
+    sessions_close(&s);
+    arena_release(&arena);
+    remove_directory();
+}
+
 static const struct test tests[] = {
     { "an error at any place loses nothing", an_error_at_any_place_loses_nothing },
     { "errors from any place on lose nothing", errors_from_any_place_on_lose_nothing },
@@ -339,5 +372,6 @@ static const struct test tests[] = {
       a_disk_that_is_full_from_any_place_on_loses_nothing },
     { "a file that cannot grow is reported",
       a_file_that_cannot_grow_is_reported_as_full },
+    { "a full disk can still be read", a_full_disk_can_still_be_read },
 };
 TAP_MAIN(tests)
