@@ -1,0 +1,126 @@
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#extension GL_KHR_shader_subgroup_arithmetic : enable
+#extension GL_KHR_shader_subgroup_shuffle : enable
+// y[t][h] = sum_p softmax_p(scale * q[t][h] . k[p]) v[p] over the positions p that token t may
+// see: p <= position + t, and p > position + t - window if window is not 0. Scores are
+// capped by cap * tanh(score / cap) if cap is not 0 (gemma2). Online softmax over chunks of
+// WORKGROUP positions (arXiv:1805.02867), so no score is kept.
+//
+// q: [tokens][HEADS][HEAD_DIM] f32. Caches as in rope.comp. y: [tokens][stride], heads side
+// by side. One workgroup per head in x and token in y: in the first half of a chunk a lane is
+// a position, in the second it holds eight dimensions of each value (or several times eight).
+// Reference: reference_attention().
+layout(local_size_x_id = 0) in;
+layout(constant_id = 0) const uint WORKGROUP = 8;
+layout(constant_id = 1) const uint HEAD_DIM = 64; // a multiple of 8
+layout(constant_id = 2) const uint HEADS = 1;
+layout(constant_id = 3) const uint KV_HEADS = 1;
+
+#include "load.glsl"
+#include "reduce.glsl"
+
+layout(push_constant) uniform Push {
+    uint stride;
+    uint context;
+    uint window;
+    float scale;
+    float cap;
+} push;
+
+INPUT(0, queries);
+INPUT(1, key_cache);
+INPUT(2, value_cache);
+layout(set = 0, binding = 3, std430) readonly buffer Step { uint position; } step_;
+layout(set = 0, binding = 4, std430) writeonly buffer Y { float y[]; };
+
+const uint UNITS = HEAD_DIM / 8; // 128-bit units of a cached vector
+const uint UNITS_PER_LANE = (UNITS + WORKGROUP - 1) / WORKGROUP;
+const float LOWEST = -3.0e38;
+
+#ifndef SUBGROUP
+shared float weights[WORKGROUP];
+#endif
+
+float weight_of(float own, uint lane)
+{
+#ifdef SUBGROUP
+    return subgroupShuffle(own, lane);
+#else
+    return weights[lane];
+#endif
+}
+
+void main()
+{
+    uint lane = gl_LocalInvocationID.x;
+    uint head = gl_WorkGroupID.x;
+    uint token = gl_WorkGroupID.y;
+    uint last = step_.position + token;
+    uint first = push.window > 0 && last + 1 > push.window ? last + 1 - push.window : 0;
+    uint q0 = (token * HEADS + head) * (HEAD_DIM / 4);
+    uint cache0 = head / (HEADS / KV_HEADS) * push.context * UNITS;
+    vec4 sums[UNITS_PER_LANE * 2];
+    float highest = LOWEST;
+    float total = 0.0;
+
+    for (uint i = 0; i < UNITS_PER_LANE * 2; i++)
+        sums[i] = vec4(0.0);
+
+    for (uint p0 = first; p0 <= last; p0 += WORKGROUP) {
+        uint p = min(p0 + lane, last);
+        float score = 0.0;
+
+        for (uint u = 0; u < UNITS; u++) {
+            uvec4 key = LOAD(key_cache, cache0 + p * UNITS + u);
+            vec4 q_low = LOADF(queries, q0 + u * 2);
+            vec4 q_high = LOADF(queries, q0 + u * 2 + 1);
+
+            score += dot(q_low, vec4(unpackHalf2x16(key.x), unpackHalf2x16(key.y)));
+            score += dot(q_high, vec4(unpackHalf2x16(key.z), unpackHalf2x16(key.w)));
+        }
+        score *= push.scale;
+        if (push.cap > 0.0)
+            score = push.cap * (1.0 - 2.0 / (exp(2.0 * score / push.cap) + 1.0));
+        if (p0 + lane > last)
+            score = LOWEST;
+
+        float old = highest;
+
+        highest = max(highest, reduce_max(score));
+        float own = p0 + lane > last ? 0.0 : exp(score - highest);
+        float fade = exp(old - highest);
+
+        total = total * fade + reduce_add(own);
+        for (uint i = 0; i < UNITS_PER_LANE * 2; i++)
+            sums[i] *= fade;
+#ifndef SUBGROUP
+        barrier();
+        weights[lane] = own;
+        barrier();
+#endif
+        uint count = min(WORKGROUP, last + 1 - p0);
+
+        for (uint j = 0; j < count; j++) {
+            float weight = weight_of(own, j);
+
+            for (uint i = 0; i < UNITS_PER_LANE; i++) {
+                uint u = min(lane + i * WORKGROUP, UNITS - 1);
+                uvec4 value = LOAD(value_cache, cache0 + (p0 + j) * UNITS + u);
+
+                sums[2 * i] += weight * vec4(unpackHalf2x16(value.x), unpackHalf2x16(value.y));
+                sums[2 * i + 1] +=
+                    weight * vec4(unpackHalf2x16(value.z), unpackHalf2x16(value.w));
+            }
+        }
+    }
+    for (uint i = 0; i < UNITS_PER_LANE; i++) {
+        uint u = lane + i * WORKGROUP;
+        uint at = token * push.stride + head * HEAD_DIM + u * 8;
+
+        if (u >= UNITS)
+            break;
+        for (uint j = 0; j < 8; j++)
+            y[at + j] = sums[2 * i + j / 4][j % 4] / total;
+    }
+}
