@@ -22,6 +22,7 @@ layout(push_constant) uniform Push {
     uint first;    // where its rows begin in y
     uint y_stride; // floats per token
     uint items_per_x;
+    uint first_x; // row of x that item 0 reads
 } push;
 
 INPUT(0, quants);
@@ -44,7 +45,7 @@ void main()
     uint slice = lane / 8;
     uint group0 = gl_WorkGroupID.x * ROWS_PER_LANE;
     uint groups = (push.rows + 7) / 8;
-    uint x0 = token / push.items_per_x * BLOCKS * 8;
+    uint x0 = (push.first_x + token / push.items_per_x) * BLOCKS * 8;
 #ifdef EXPERTS
     uint matrix0 = chosen[token] * groups;
 #else

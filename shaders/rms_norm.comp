@@ -15,6 +15,7 @@ layout(push_constant) uniform Push {
     uint width;
     uint stride; // floats from row to row, of both
     float epsilon;
+    uint first; // row
 } push;
 
 layout(set = 0, binding = 0, std430) readonly buffer X { float x[]; };
@@ -24,7 +25,7 @@ layout(set = 0, binding = 2, std430) buffer Y { float y[]; };
 void main()
 {
     uint lane = gl_LocalInvocationID.x;
-    uint row0 = gl_WorkGroupID.x * push.stride;
+    uint row0 = (push.first + gl_WorkGroupID.x) * push.stride;
     float squares = 0.0;
 
     for (uint c = lane; c < push.width; c += WORKGROUP)

@@ -10,8 +10,8 @@
 // submission).
 //
 // Invariants: (1) after a device is lost `failed` is set and every later call fails at once.
-// (2) A buffer or kernel outlives each recording that names it. (3) Buffers are zero when
-// they are created. One thread at a time.
+// (2) A buffer or kernel outlives each recording that names it. (3) What a
+// new buffer holds is undefined. One thread at a time.
 #ifndef ORIEL_ENGINE_GPU_GPU_H
 #define ORIEL_ENGINE_GPU_GPU_H
 
@@ -93,6 +93,8 @@ bool gpu_write(struct gpu *gpu, struct gpu_buffer *buffer, uint64_t offset, cons
                uint64_t size, struct err *err);
 bool gpu_read(struct gpu *gpu, const struct gpu_buffer *buffer, uint64_t offset, void *bytes,
               uint64_t size, struct err *err);
+
+bool gpu_zero(struct gpu *gpu, struct gpu_buffer *buffer, struct err *err);
 
 uint64_t gpu_allocated_bytes(const struct gpu *gpu);
 

@@ -66,26 +66,6 @@ static bool bind_memory(struct gpu *gpu, struct gpu_buffer *buffer,
               vkMapMemory(gpu->device, memory->memory, 0, VK_WHOLE_SIZE, 0, &buffer->mapped));
 }
 
-static bool clear(struct gpu *gpu, struct gpu_buffer *buffer, struct err *err)
-{
-    void *zeros;
-    bool ok = true;
-
-    if (buffer->mapped != NULL) {
-        memset(buffer->mapped, 0, buffer->size);
-        return true;
-    }
-    zeros = alloc_zero(STAGING_BYTES);
-    for (uint64_t at = 0; ok && at < buffer->size; at += STAGING_BYTES) {
-        uint64_t left = buffer->size - at;
-
-        ok = gpu_write(gpu, buffer, at, zeros, left < STAGING_BYTES ? left : STAGING_BYTES,
-                       err);
-    }
-    free(zeros);
-    return ok;
-}
-
 bool gpu_buffer_create(struct gpu *gpu, struct gpu_buffer *buffer, uint64_t size,
                        enum gpu_placement placement, const char *name, struct err *err)
 {
@@ -108,7 +88,7 @@ bool gpu_buffer_create(struct gpu *gpu, struct gpu_buffer *buffer, uint64_t size
                        (unsigned long long)(gpu->traits.max_allocation >> 20));
     buffer->memory = alloc_zero(sizeof(*buffer->memory));
     if (!VK(gpu, err, vkCreateBuffer(gpu->device, &info, NULL, &buffer->memory->buffer)) ||
-        !bind_memory(gpu, buffer, placement, err) || !clear(gpu, buffer, err)) {
+        !bind_memory(gpu, buffer, placement, err)) {
         if (err != NULL && err->code == ERR_MEMORY)
             err_set(err, ERR_MEMORY,
                     "not enough device memory for %s: %llu MiB more on top of %llu MiB, the "
@@ -220,4 +200,24 @@ bool gpu_read(struct gpu *gpu, const struct gpu_buffer *buffer, uint64_t offset,
         size -= part;
     }
     return true;
+}
+
+bool gpu_zero(struct gpu *gpu, struct gpu_buffer *buffer, struct err *err)
+{
+    void *zeros;
+    bool ok = true;
+
+    if (buffer->mapped != NULL) {
+        memset(buffer->mapped, 0, buffer->size);
+        return true;
+    }
+    zeros = alloc_zero(STAGING_BYTES);
+    for (uint64_t at = 0; ok && at < buffer->size; at += STAGING_BYTES) {
+        uint64_t left = buffer->size - at;
+
+        ok = gpu_write(gpu, buffer, at, zeros, left < STAGING_BYTES ? left : STAGING_BYTES,
+                       err);
+    }
+    free(zeros);
+    return ok;
 }

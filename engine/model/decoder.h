@@ -1,0 +1,68 @@
+// engine/model/decoder.h
+// SPDX-License-Identifier: MIT
+//
+// The Transformer on the device: weights, key-value cache, and the passes over them. One
+// decoder serves every text architecture; what differs is data in struct model_params.
+//
+// The decoder remembers which tokens its cache holds. A caller says the whole sequence; what
+// is a prefix of the cache is not computed again.
+#ifndef ORIEL_ENGINE_MODEL_DECODER_H
+#define ORIEL_ENGINE_MODEL_DECODER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "engine/format/gguf.h"
+#include "engine/gpu/gpu.h"
+#include "engine/model/params.h"
+
+struct decoder;
+
+// False cancels.
+typedef bool decoder_progress(void *user, const char *stage, double fraction);
+
+struct decoder_params {
+    struct gpu *gpu;         // borrowed
+    const struct gguf *gguf; // borrowed during decoder_create
+    uint32_t context;        // tokens; 0: the model's own, at most 8192
+    decoder_progress *progress;
+    void *user;
+};
+
+// ERR_FORMAT names a tensor that is missing or has another shape than the architecture says.
+struct decoder *decoder_create(const struct decoder_params *params, struct err *err);
+void decoder_destroy(struct decoder **decoder);
+
+const struct model_params *decoder_model(const struct decoder *decoder);
+uint32_t decoder_context(const struct decoder *decoder);
+
+// Weights that a generated token reads: bytes on the device, and multiply-adds.
+void decoder_cost(const struct decoder *decoder, uint64_t *weight_bytes,
+                  uint64_t *multiply_adds);
+
+// How many of the tokens are in the cache already (a common prefix).
+uint32_t decoder_cached(const struct decoder *decoder, const uint32_t *tokens, size_t count);
+
+// Forgets the cache from position `length` on.
+void decoder_truncate(struct decoder *decoder, uint32_t length);
+
+struct decoder_pass {
+    const uint32_t *tokens; // the new ones only; they follow what the cache holds
+    uint32_t count;
+    // Logits of each of the tokens (all) or of the last one only.
+    bool all_logits;
+    // Called for each row of logits, with the row's index among the tokens; false cancels.
+    bool (*on_logits)(void *user, uint32_t index, const float *logits, uint32_t count);
+    decoder_progress *progress; // may be NULL
+    void *user;
+    const atomic_bool *cancelled;
+};
+
+// Runs the tokens through the model. ERR_LIMIT when they do not fit into the context,
+// ERR_CANCELLED, ERR_DEVICE. After a failure the cache holds what was finished.
+bool decoder_run(struct decoder *decoder, const struct decoder_pass *pass, struct err *err);
+
+#endif
