@@ -19,6 +19,7 @@ layout(constant_id = 3) const uint KV_HEADS = 1;
 
 #include "load.glsl"
 #include "reduce.glsl"
+#include "cache.glsl"
 
 layout(push_constant) uniform Push {
     uint stride;
@@ -34,7 +35,7 @@ INPUT(2, value_cache);
 layout(set = 0, binding = 3, std430) readonly buffer Step { uint position; } step_;
 layout(set = 0, binding = 4, std430) writeonly buffer Y { float y[]; };
 
-const uint UNITS = HEAD_DIM / 8; // 128-bit units of a cached vector
+const uint UNITS = HEAD_DIM / 8; // eights of a cached vector
 const uint UNITS_PER_LANE = (UNITS + WORKGROUP - 1) / WORKGROUP;
 const float LOWEST = -3.0e38;
 
@@ -72,12 +73,12 @@ void main()
         float score = 0.0;
 
         for (uint u = 0; u < UNITS; u++) {
-            uvec4 key = LOAD(key_cache, cache0 + p * UNITS + u);
+            vec4 key_low, key_high;
+            CACHE_LOAD(key_cache, cache0 + p * UNITS + u, key_low, key_high);
             vec4 q_low = LOADF(queries, q0 + u * 2);
             vec4 q_high = LOADF(queries, q0 + u * 2 + 1);
 
-            score += dot(q_low, vec4(unpackHalf2x16(key.x), unpackHalf2x16(key.y)));
-            score += dot(q_high, vec4(unpackHalf2x16(key.z), unpackHalf2x16(key.w)));
+            score += dot(q_low, key_low) + dot(q_high, key_high);
         }
         score *= push.scale;
         if (push.cap > 0.0)
@@ -106,11 +107,11 @@ void main()
 
             for (uint i = 0; i < UNITS_PER_LANE; i++) {
                 uint u = min(lane + i * WORKGROUP, UNITS - 1);
-                uvec4 value = LOAD(value_cache, cache0 + (p0 + j) * UNITS + u);
+                vec4 low, high;
 
-                sums[2 * i] += weight * vec4(unpackHalf2x16(value.x), unpackHalf2x16(value.y));
-                sums[2 * i + 1] +=
-                    weight * vec4(unpackHalf2x16(value.z), unpackHalf2x16(value.w));
+                CACHE_LOAD(value_cache, cache0 + (p0 + j) * UNITS + u, low, high);
+                sums[2 * i] += weight * low;
+                sums[2 * i + 1] += weight * high;
             }
         }
     }

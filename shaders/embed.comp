@@ -5,11 +5,11 @@
 // workgroup in x, one lane per four weights. Reference: reference_embed().
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint WORKGROUP = 8;
-layout(constant_id = 1) const uint BLOCKS = 1;
 
 #include "weights.glsl"
 
 layout(push_constant) uniform Push {
+    uint blocks; // of 32 weights in a row
     uint first;
     uint rows;
     uint stride;
@@ -26,7 +26,6 @@ const uint PER = SCALE_BLOCKS;
 #else
 const uint PER = 1;
 #endif
-const uint SCALE_UNITS = (BLOCKS + PER - 1) / PER;
 
 void main()
 {
@@ -35,16 +34,17 @@ void main()
     if (token < push.first || token - push.first >= push.rows)
         return;
     uint row = token - push.first;
+    uint scale_units = (push.blocks + PER - 1) / PER;
 
-    for (uint i = gl_LocalInvocationID.x; i < BLOCKS * 8; i += WORKGROUP) {
+    for (uint i = gl_LocalInvocationID.x; i < push.blocks * 8; i += WORKGROUP) {
         uint b = i / 8;
         uint u = i % 8 / (UNIT_WEIGHTS / 4);
         uint g = i % (UNIT_WEIGHTS / 4);
         vec4 w = unpack4(
-            quants[((row / 8 * BLOCKS + b) * QUANT_UNITS + u) * 8 + row % 8], g);
+            quants[((row / 8 * push.blocks + b) * QUANT_UNITS + u) * 8 + row % 8], g);
 
 #if SCALE_BLOCKS > 0
-        vec2 d = block_scale(scales[(row / 8 * SCALE_UNITS + b / PER) * 8 + row % 8],
+        vec2 d = block_scale(scales[(row / 8 * scale_units + b / PER) * 8 + row % 8],
                              b % PER, i % 8 / 4);
         w = w * d.x + d.y;
 #endif

@@ -7,9 +7,8 @@
 // of the workgroup's tokens. Reference: reference_matmul().
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint WORKGROUP = 8;
-layout(constant_id = 2) const uint BLOCKS = 1;
-layout(constant_id = 3) const bool BIAS = false;
-layout(constant_id = 4) const bool ACCUMULATE = false;
+layout(constant_id = 2) const bool BIAS = false;
+layout(constant_id = 3) const bool ACCUMULATE = false;
 
 #include "load.glsl"
 #include "weights.glsl"
@@ -18,6 +17,7 @@ layout(constant_id = 4) const bool ACCUMULATE = false;
 #define ROWS 8
 
 layout(push_constant) uniform Push {
+    uint blocks;   // of 32 weights in a row
     uint rows;     // of this piece of w
     uint first;    // where its rows begin in y
     uint y_stride; // floats per token
@@ -35,10 +35,10 @@ const uint PER = SCALE_BLOCKS;
 #else
 const uint PER = 1;
 #endif
-const uint SCALE_UNITS = (BLOCKS + PER - 1) / PER;
 
 void main()
 {
+    uint scale_units = (push.blocks + PER - 1) / PER;
     uint group = gl_WorkGroupID.x;
     uint token0 = gl_WorkGroupID.y * WORKGROUP * TOKENS_PER_LANE + gl_LocalInvocationID.x;
     float sums[ROWS][TOKENS_PER_LANE];
@@ -47,23 +47,23 @@ void main()
         for (uint t = 0; t < TOKENS_PER_LANE; t++)
             sums[r][t] = 0.0;
 
-    for (uint b = 0; b < BLOCKS; b++) {
+    for (uint b = 0; b < push.blocks; b++) {
         vec2 scale[ROWS];
 
 #if SCALE_BLOCKS > 1
         for (uint r = 0; r < ROWS; r++)
-            scale[r] = block_scale(scales[(group * SCALE_UNITS + b / PER) * 8 + r], b % PER, 0);
+            scale[r] = block_scale(scales[(group * scale_units + b / PER) * 8 + r], b % PER, 0);
 #endif
         for (uint u = 0; u < QUANT_UNITS; u++) {
 #if SCALE_BLOCKS == 1
             if (u * UNIT_WEIGHTS % 16 == 0 && UNIT_WEIGHTS == 16)
                 for (uint r = 0; r < ROWS; r++)
-                    scale[r] = block_scale(scales[(group * SCALE_UNITS + b) * 8 + r], 0, u);
+                    scale[r] = block_scale(scales[(group * scale_units + b) * 8 + r], 0, u);
 #endif
             uvec4 unit[ROWS];
 
             for (uint r = 0; r < ROWS; r++)
-                unit[r] = quants[((group * BLOCKS + b) * QUANT_UNITS + u) * 8 + r];
+                unit[r] = quants[((group * push.blocks + b) * QUANT_UNITS + u) * 8 + r];
             for (uint g = 0; g < UNIT_WEIGHTS / 4; g++) {
                 vec4 a[TOKENS_PER_LANE];
 
@@ -71,10 +71,10 @@ void main()
                 if (g % 4 == 0)
                     for (uint r = 0; r < ROWS; r++)
                         scale[r] =
-                            block_scale(scales[(group * SCALE_UNITS + b) * 8 + r], 0, g / 4);
+                            block_scale(scales[(group * scale_units + b) * 8 + r], 0, g / 4);
 #endif
                 for (uint t = 0; t < TOKENS_PER_LANE; t++)
-                    a[t] = LOADF(x, ((token0 + t * WORKGROUP) * BLOCKS + b) * 8 +
+                    a[t] = LOADF(x, ((token0 + t * WORKGROUP) * push.blocks + b) * 8 +
                                         u * (UNIT_WEIGHTS / 4) + g);
                 for (uint r = 0; r < ROWS; r++) {
                     vec4 w = unpack4(unit[r], g);

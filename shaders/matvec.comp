@@ -1,7 +1,7 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 // y[t][first + n] = sum_k w[n][k] * x[t][k] (+ bias[n]) (+ y[t][first + n]), n < rows.
-// w: planes of weights.glsl; x: [tokens][stride of BLOCKS * 32] f32, zero beyond the width.
+// w: planes of weights.glsl; x: [tokens][blocks * 32] f32, zero beyond the width.
 // One token (item) per workgroup in y. A workgroup computes 8 * ROWS_PER_LANE rows: lane % 8 is the
 // row within a group of eight, lane / 8 the slice of the blocks it sums; the slices are added
 // through shared memory. EXPERTS: w holds several matrices of `rows` rows one after another;
@@ -10,14 +10,14 @@
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint WORKGROUP = 8;
 layout(constant_id = 1) const uint ROWS_PER_LANE = 4;
-layout(constant_id = 2) const uint BLOCKS = 1;
-layout(constant_id = 3) const bool BIAS = false;
-layout(constant_id = 4) const bool ACCUMULATE = false;
+layout(constant_id = 2) const bool BIAS = false;
+layout(constant_id = 3) const bool ACCUMULATE = false;
 
 #include "load.glsl"
 #include "weights.glsl"
 
 layout(push_constant) uniform Push {
+    uint blocks;   // of 32 weights in a row
     uint rows;     // of this piece of w
     uint first;    // where its rows begin in y
     uint y_stride; // floats per token
@@ -45,7 +45,7 @@ void main()
     uint slice = lane / 8;
     uint group0 = gl_WorkGroupID.x * ROWS_PER_LANE;
     uint groups = (push.rows + 7) / 8;
-    uint x0 = (push.first_x + token / push.items_per_x) * BLOCKS * 8;
+    uint x0 = (push.first_x + token / push.items_per_x) * push.blocks * 8;
 #ifdef EXPERTS
     uint matrix0 = chosen[token] * groups;
 #else
@@ -60,19 +60,19 @@ void main()
 #else
     const uint PER = 1;
 #endif
-    const uint SCALE_UNITS = (BLOCKS + PER - 1) / PER;
+    uint scale_units = (push.blocks + PER - 1) / PER;
 
-    for (uint s = slice; s < SCALE_UNITS; s += SLICES) {
+    for (uint s = slice; s < scale_units; s += SLICES) {
         uvec4 scale[MAX_ROWS];
 
 #if SCALE_BLOCKS > 0
         for (uint r = 0; r < ROWS_PER_LANE; r++)
-            scale[r] = LOAD(scales, ((matrix0 + min(group0 + r, groups - 1)) * SCALE_UNITS + s) * 8 + lane % 8);
+            scale[r] = LOAD(scales, ((matrix0 + min(group0 + r, groups - 1)) * scale_units + s) * 8 + lane % 8);
 #endif
         for (uint within = 0; within < PER; within++) {
             uint b = s * PER + within;
 
-            if (b >= BLOCKS)
+            if (b >= push.blocks)
                 break;
             vec4 a[8];
             for (uint i = 0; i < 8; i++)
@@ -84,7 +84,7 @@ void main()
             float sum_high = high.x + high.y + high.z + high.w;
 #endif
             for (uint r = 0; r < ROWS_PER_LANE; r++) {
-                uint at = (((matrix0 + min(group0 + r, groups - 1)) * BLOCKS + b) * QUANT_UNITS) * 8 + lane % 8;
+                uint at = (((matrix0 + min(group0 + r, groups - 1)) * push.blocks + b) * QUANT_UNITS) * 8 + lane % 8;
                 float dot_low = 0.0, dot_high = 0.0;
 
                 for (uint u = 0; u < QUANT_UNITS; u++) {

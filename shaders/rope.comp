@@ -6,7 +6,7 @@
 //
 // x: [tokens][stride]: queries [heads][HEAD_DIM], keys and values [kv_heads][HEAD_DIM].
 // out: [tokens][heads][HEAD_DIM] rotated queries. key_cache, value_cache:
-// [kv_heads][context][HEAD_DIM] halves, two per word. angles: [position][ROTATED / 2] (cos,
+// [kv_heads][context][HEAD_DIM] halves, two per word, or with CACHE_F32 floats. angles: [position][ROTATED / 2] (cos,
 // sin). PAIRS_SPLIT: dimension i turns with i + ROTATED / 2 (NEOX), else 2 i with 2 i + 1.
 // One workgroup per head in x (queries, then keys, then values) and token in y; one lane per
 // two neighbouring dimensions. Reference: reference_rope().
@@ -21,6 +21,13 @@ layout(constant_id = 6) const uint KV_HEADS = 1;
 
 #include "reduce.glsl"
 
+// Two neighbouring dimensions of a cached vector.
+#ifdef CACHE_F32
+#define PAIR uvec2
+#else
+#define PAIR uint
+#endif
+
 layout(push_constant) uniform Push {
     uint stride;
     uint context; // positions in the cache
@@ -31,8 +38,8 @@ layout(set = 0, binding = 0, std430) readonly buffer X { float x[]; };
 layout(set = 0, binding = 1, std430) readonly buffer Angles { vec2 angles[]; };
 layout(set = 0, binding = 2, std430) readonly buffer Step { uint position; } step_;
 layout(set = 0, binding = 3, std430) writeonly buffer Out { float out_[]; };
-layout(set = 0, binding = 4, std430) writeonly buffer KeyCache { uint key_cache[]; };
-layout(set = 0, binding = 5, std430) writeonly buffer ValueCache { uint value_cache[]; };
+layout(set = 0, binding = 4, std430) writeonly buffer KeyCache { PAIR key_cache[]; };
+layout(set = 0, binding = 5, std430) writeonly buffer ValueCache { PAIR value_cache[]; };
 layout(set = 0, binding = 6, std430) readonly buffer QueryNorm { float query_norm[]; };
 layout(set = 0, binding = 7, std430) readonly buffer KeyNorm { float key_norm[]; };
 
@@ -90,10 +97,17 @@ void main()
             uint kv_head = (head - HEADS) % KV_HEADS;
             uint at = ((kv_head * push.context + position) * HEAD_DIM) / 2 + pair;
 
+#ifdef CACHE_F32
+            if (is_value)
+                value_cache[at] = floatBitsToUint(result);
+            else
+                key_cache[at] = floatBitsToUint(result);
+#else
             if (is_value)
                 value_cache[at] = packHalf2x16(result);
             else
                 key_cache[at] = packHalf2x16(result);
+#endif
         }
     }
 }

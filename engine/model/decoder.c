@@ -54,6 +54,7 @@ struct decoder {
     struct layer_cache *caches;
     struct angle_table angles, local_angles;
     uint32_t context, batch;
+    bool exact_cache;
     uint32_t *cached_tokens;
     uint32_t cached_count;
 
@@ -149,8 +150,12 @@ static bool record_rope(struct decoder *decoder, struct gpu_recording *recording
         { p->qk_norm ? &w->query_norm : none, 0, 0 },
         { p->qk_norm ? &w->key_norm : none, 0, 0 },
     };
-    struct gpu_kernel *kernel =
-        gpu_kernel(decoder->gpu, "rope", row.variant, constants, 7, err);
+    char variant[32];
+    struct gpu_kernel *kernel;
+
+    snprintf(variant, sizeof(variant), "%s%s", row.variant,
+             decoder->exact_cache ? "_f32" : "");
+    kernel = gpu_kernel(decoder->gpu, "rope", variant, constants, 7, err);
 
     if (kernel == NULL || !gpu_record(recording, kernel, bindings, 8, &push, sizeof(push),
                                       p->heads + 2 * p->kv_heads, tokens, 1, err))
@@ -181,8 +186,9 @@ static bool record_attention(struct decoder *decoder, struct gpu_recording *reco
     char variant[32];
     struct gpu_kernel *kernel;
 
-    snprintf(variant, sizeof(variant), "%s%s", row.variant,
-             gpu_traits(decoder->gpu)->texel ? "_texel" : "");
+    snprintf(variant, sizeof(variant), "%s%s%s", row.variant,
+             gpu_traits(decoder->gpu)->texel ? "_texel" : "",
+             decoder->exact_cache ? "_f32" : "");
     kernel = gpu_kernel(decoder->gpu, "attention", variant, constants, 4, err);
     if (kernel == NULL || !gpu_record(recording, kernel, bindings, 5, &push, sizeof(push),
                                       p->heads, tokens, 1, err))
@@ -422,7 +428,8 @@ static bool record_piece(struct decoder *decoder, struct gpu_recording *recordin
 static bool create_cache(struct decoder *decoder, struct err *err)
 {
     const struct model_params *p = &decoder->model;
-    uint64_t bytes = (uint64_t)p->kv_heads * decoder->context * p->head_dim * 2;
+    uint64_t bytes = (uint64_t)p->kv_heads * decoder->context * p->head_dim *
+                     (decoder->exact_cache ? 4 : 2);
 
     if (bytes > gpu_traits(decoder->gpu)->max_range)
         return err_set(err, ERR_MEMORY,
@@ -543,6 +550,7 @@ struct decoder *decoder_create(const struct decoder_params *params, struct err *
     uint32_t tile = matrix_token_tile(params->gpu);
 
     decoder->gpu = params->gpu;
+    decoder->exact_cache = params->exact_cache;
     if (!model_params_read(params->gguf, &decoder->model, err))
         goto fail;
     decoder->context = params->context;

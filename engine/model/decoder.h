@@ -28,6 +28,7 @@ struct decoder_params {
     struct gpu *gpu;         // borrowed
     const struct gguf *gguf; // borrowed during decoder_create
     uint32_t context;        // tokens; 0: the model's own, at most 8192
+    bool exact_cache;        // keys and values as floats, not binary16: twice the memory
     decoder_progress *progress;
     void *user;
 };

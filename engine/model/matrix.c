@@ -355,8 +355,8 @@ static bool record_matvec(struct gpu *gpu, struct gpu_recording *recording,
     uint32_t rows = product->chosen != NULL ? product->expert_rows : piece->rows;
     uint32_t workgroup, rows_per_lane;
     struct {
-        uint32_t rows, first, y_stride, items_per_x, first_x;
-    } push = { rows, product->y_first + piece->first, product->y_stride,
+        uint32_t blocks, rows, first, y_stride, items_per_x, first_x;
+    } push = { matrix->blocks, rows, product->y_first + piece->first, product->y_stride,
                product->items_per_x > 0 ? product->items_per_x : 1, product->first_x };
     struct gpu_binding bindings[] = {
         { &piece->quants, 0, 0 },
@@ -370,12 +370,12 @@ static bool record_matvec(struct gpu *gpu, struct gpu_recording *recording,
     char variant[32];
 
     matvec_shape(gpu, rows, &workgroup, &rows_per_lane);
-    uint32_t constants[] = { workgroup, rows_per_lane, matrix->blocks, product->bias != NULL,
+    uint32_t constants[] = { workgroup, rows_per_lane, product->bias != NULL,
                              product->accumulate };
     snprintf(variant, sizeof(variant), "%s%s%s", device_format_traits(piece->format)->name,
              product->chosen != NULL ? "_experts" : "",
              gpu_traits(gpu)->texel ? "_texel" : "");
-    kernel = gpu_kernel(gpu, "matvec", variant, constants, 5, err);
+    kernel = gpu_kernel(gpu, "matvec", variant, constants, 4, err);
     return kernel != NULL &&
            gpu_record(recording, kernel, bindings, product->chosen != NULL ? 6 : 5, &push,
                       sizeof(push),
@@ -388,11 +388,12 @@ static bool record_matmul(struct gpu *gpu, struct gpu_recording *recording,
                           const struct matrix_product *product, struct err *err)
 {
     uint32_t tile = matrix_token_tile(gpu);
-    uint32_t constants[] = { matmul_workgroup(gpu), 0, matrix->blocks, product->bias != NULL,
+    uint32_t constants[] = { matmul_workgroup(gpu), 0, product->bias != NULL,
                              product->accumulate };
     struct {
-        uint32_t rows, first, y_stride, tokens;
-    } push = { piece->rows, piece->first, product->y_stride, product->tokens };
+        uint32_t blocks, rows, first, y_stride, tokens;
+    } push = { matrix->blocks, piece->rows, piece->first, product->y_stride,
+               product->tokens };
     struct gpu_binding bindings[] = {
         { &piece->quants, 0, 0 },
         { scales_of(piece), 0, 0 },
@@ -405,7 +406,7 @@ static bool record_matmul(struct gpu *gpu, struct gpu_recording *recording,
 
     snprintf(variant, sizeof(variant), "%s%s", device_format_traits(piece->format)->name,
              gpu_traits(gpu)->texel ? "_texel" : "");
-    kernel = gpu_kernel(gpu, "matmul", variant, constants, 5, err);
+    kernel = gpu_kernel(gpu, "matmul", variant, constants, 4, err);
     return kernel != NULL &&
            gpu_record(recording, kernel, bindings, 5, &push, sizeof(push),
                       (piece->rows + PACK_ROWS - 1) / PACK_ROWS,
@@ -431,14 +432,14 @@ bool matrix_embed(struct gpu *gpu, struct gpu_recording *recording,
                   uint32_t token_count, float scale, const struct gpu_buffer *y,
                   uint32_t stride, struct err *err)
 {
-    uint32_t constants[] = { gpu_traits(gpu)->type == GPU_CPU ? 8 : 64, matrix->blocks };
+    uint32_t workgroup = gpu_traits(gpu)->type == GPU_CPU ? 8 : 64;
 
     for (size_t i = 0; i < matrix->piece_count; i++) {
         const struct matrix_piece *piece = &matrix->pieces[i];
         struct {
-            uint32_t first, rows, stride;
+            uint32_t blocks, first, rows, stride;
             float scale;
-        } push = { piece->first, piece->rows, stride, scale };
+        } push = { matrix->blocks, piece->first, piece->rows, stride, scale };
         struct gpu_binding bindings[] = {
             { &piece->quants, 0, 0 },
             { scales_of(piece), 0, 0 },
@@ -446,7 +447,7 @@ bool matrix_embed(struct gpu *gpu, struct gpu_recording *recording,
             { y, 0, 0 },
         };
         struct gpu_kernel *kernel =
-            gpu_kernel(gpu, "embed", device_format_traits(piece->format)->name, constants, 2,
+            gpu_kernel(gpu, "embed", device_format_traits(piece->format)->name, &workgroup, 1,
                        err);
 
         if (kernel == NULL || !gpu_record(recording, kernel, bindings, 4, &push, sizeof(push),

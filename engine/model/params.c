@@ -104,12 +104,6 @@ static void be_qwen3(struct model_params *params)
     params->qk_norm = true;
 }
 
-static void be_qwen3moe(struct model_params *params)
-{
-    be_qwen3(params);
-    params->experts_normalised = true;
-}
-
 static void be_phi3(struct model_params *params)
 {
     params->rope_split = true;
@@ -125,7 +119,7 @@ static const struct architecture {
 } architectures[] = {
     { "llama", be_llama },   { "qwen2", be_qwen2 },   { "qwen3", be_qwen3 },
     { "gemma2", be_gemma2 }, { "gemma3", be_gemma3 }, { "phi3", be_phi3 },
-    { "qwen3moe", be_qwen3moe },
+    { "qwen3moe", be_qwen3 },
 };
 
 static const struct architecture *find_architecture(const struct gguf *gguf,
@@ -188,16 +182,23 @@ static bool read_sizes(const struct gguf *gguf, struct model_params *p, struct e
     return true;
 }
 
+// Experts: llama (Mixtral) and qwen3moe. A llama file says their width as that of the dense
+// layer.
 static bool read_experts(const struct gguf *gguf, struct model_params *p, struct err *err)
 {
-    if (!has(gguf, p, "expert_count"))
-        return read_u32(gguf, p, "feed_forward_length", 8, 1 << 20, &p->ff_width, err);
-    if (strcmp(p->architecture, "qwen3moe") != 0)
+    p->ff_width = 0;
+    if (!has(gguf, p, "expert_count") || has(gguf, p, "feed_forward_length"))
+        if (!read_u32(gguf, p, "feed_forward_length", 8, 1 << 20, &p->ff_width, err))
+            return false;
+    if (!read_u32(gguf, p, "expert_count", 0, 1024, &p->experts, err) || p->experts == 0)
+        return p->experts == 0 && (err == NULL || err->code == ERR_NONE);
+    if (strcmp(p->architecture, "qwen3moe") != 0 && strcmp(p->architecture, "llama") != 0)
         return err_set(err, ERR_UNSUPPORTED, "%s with experts is not supported",
                        p->architecture);
     p->expert_scale = 1.0f;
-    return read_u32(gguf, p, "expert_count", 1, 1024, &p->experts, err) &&
-           read_u32(gguf, p, "expert_used_count", 1, p->experts, &p->experts_used, err) &&
+    p->experts_normalised = true;
+    p->expert_ff_width = p->ff_width;
+    return read_u32(gguf, p, "expert_used_count", 1, p->experts, &p->experts_used, err) &&
            read_u32(gguf, p, "expert_feed_forward_length", 8, 1 << 20, &p->expert_ff_width,
                     err) &&
            read_f32(gguf, p, "expert_weights_scale", 0, 1e6, &p->expert_scale, err);
@@ -245,18 +246,13 @@ static bool read_rope(const struct gguf *gguf, struct model_params *p, struct er
 
 static bool read_attention(const struct gguf *gguf, struct model_params *p, struct err *err)
 {
-    bool windowed_by_nature = p->window > 0;
-
     p->attention_scale = 1.0f / sqrtf((float)p->head_dim);
     if (!read_f32(gguf, p, "attention.layer_norm_rms_epsilon", 0, 1, &p->norm_epsilon, err) ||
         !read_f32(gguf, p, "attn_logit_softcapping", 0, 1e6, &p->attention_cap, err) ||
         !read_f32(gguf, p, "final_logit_softcapping", 0, 1e6, &p->logit_cap, err))
         return false;
-    if (windowed_by_nature || strcmp(p->architecture, "llama") == 0 ||
-        strcmp(p->architecture, "phi3") == 0) {
-        if (!read_u32(gguf, p, "attention.sliding_window", 0, 1u << 28, &p->window, err))
-            return false;
-    }
+    if (!read_u32(gguf, p, "attention.sliding_window", 0, 1u << 28, &p->window, err))
+        return false;
     // The 27B models of both families scale by width / heads instead of the head's own size.
     if (strncmp(p->architecture, "gemma", 5) == 0 &&
         p->layers == (p->architecture[5] == '2' ? 46u : 62u))
