@@ -61,7 +61,7 @@ struct decoder {
     // Activations, [batch] rows each.
     struct gpu_buffer step, tokens, x, normed, qkv, queries, attended, gate_up, hidden, extra;
     struct gpu_buffer router_scores, chosen, expert_weights;
-    struct gpu_buffer logits;
+    struct gpu_buffer logits, peaks;
     uint32_t logit_rows;
     uint32_t x_stride, qkv_stride, attended_stride, hidden_stride, expert_stride;
 
@@ -387,6 +387,26 @@ static bool record_softcap(struct decoder *decoder, struct gpu_recording *record
     return true;
 }
 
+static uint32_t peak_count(const struct decoder *decoder)
+{
+    return (decoder->model.vocabulary + DECODER_SLICE - 1) / DECODER_SLICE;
+}
+
+static bool record_peaks(struct decoder *decoder, struct gpu_recording *recording,
+                         struct err *err)
+{
+    uint32_t workgroup = gpu_traits(decoder->gpu)->type == GPU_CPU ? 8 : 64;
+    uint32_t vocabulary = decoder->model.vocabulary;
+    struct gpu_binding bindings[] = { { &decoder->logits, 0, 0 }, { &decoder->peaks, 0, 0 } };
+    struct gpu_kernel *kernel =
+        gpu_kernel(decoder->gpu, "slice_peaks",
+                   gpu_traits(decoder->gpu)->texel ? "texel" : "buffer", &workgroup, 1, err);
+
+    return kernel != NULL && gpu_record(recording, kernel, bindings, 2, &vocabulary, 4,
+                                        (peak_count(decoder) + workgroup - 1) / workgroup, 1,
+                                        1, err);
+}
+
 // Logits of `rows` tokens of the pass, from token `first` on.
 static bool record_head(struct decoder *decoder, struct gpu_recording *recording,
                         uint32_t first, uint32_t rows, struct err *err)
@@ -402,7 +422,8 @@ static bool record_head(struct decoder *decoder, struct gpu_recording *recording
            record_product(decoder, recording, model_weights_head(&decoder->weights), &head,
                           err) &&
            (decoder->model.logit_cap <= 0.0f ||
-            record_softcap(decoder, recording, rows, err));
+            record_softcap(decoder, recording, rows, err)) &&
+           (rows > 1 || record_peaks(decoder, recording, err));
 }
 
 // Layers [from, to) of a pass; the embedding comes before layer 0, the head after the last.
@@ -520,7 +541,7 @@ static bool create_activations(struct decoder *decoder, struct err *err)
 // Makes room for the logits of `rows` tokens.
 static bool require_logits(struct decoder *decoder, uint32_t rows, struct err *err)
 {
-    uint64_t bytes = (uint64_t)rows * decoder->model.vocabulary * 4;
+    uint64_t bytes = (uint64_t)(rows * decoder->model.vocabulary + DECODER_SLICE) * 4;
 
     if (rows <= decoder->logit_rows)
         return true;
@@ -565,7 +586,10 @@ struct decoder *decoder_create(const struct decoder_params *params, struct err *
         !model_weights_load(decoder->gpu, params->gguf, &decoder->model, &decoder->weights,
                             weights_fraction, (void *)(uintptr_t)params, err) ||
         !create_cache(decoder, err) || !create_angles(decoder, err) ||
-        !create_activations(decoder, err) || !require_logits(decoder, 1, err))
+        !create_activations(decoder, err) || !require_logits(decoder, 1, err) ||
+        !gpu_buffer_create(decoder->gpu, &decoder->peaks,
+                           (uint64_t)peak_count(decoder) * 8, GPU_PLACE_SHARED, "peaks",
+                           err))
         goto fail;
     return decoder;
 
@@ -586,7 +610,7 @@ void decoder_destroy(struct decoder **handle)
         &decoder->attended, &decoder->gate_up,       &decoder->hidden,
         &decoder->extra,    &decoder->router_scores, &decoder->chosen,
         &decoder->logits,   &decoder->expert_weights, &decoder->angles.buffer,
-        &decoder->local_angles.buffer,
+        &decoder->peaks,    &decoder->local_angles.buffer,
     };
 
     for (uint32_t i = 0; i < decoder->replay.piece_count; i++)
@@ -790,10 +814,15 @@ static bool deliver(struct decoder *decoder, const struct decoder_pass *pass, ui
     uint32_t vocabulary = decoder->model.vocabulary;
 
     for (uint32_t i = 0; i < rows; i++) {
-        const float *logits = decoder->logits.mapped;
+        struct decoder_logits logits = {
+            .index = first + i,
+            .values = (const float *)decoder->logits.mapped + (size_t)i * vocabulary,
+            .count = vocabulary,
+            .peaks = rows == 1 ? decoder->peaks.mapped : NULL,
+            .peak_count = rows == 1 ? peak_count(decoder) : 0,
+        };
 
-        if (!pass->on_logits(pass->user, first + i, logits + (size_t)i * vocabulary,
-                             vocabulary))
+        if (!pass->on_logits(pass->user, &logits))
             return err_set(err, ERR_CANCELLED, "stopped");
     }
     return true;

@@ -50,13 +50,24 @@ uint32_t decoder_cached(const struct decoder *decoder, const uint32_t *tokens, s
 // Forgets the cache from position `length` on.
 void decoder_truncate(struct decoder *decoder, uint32_t length);
 
+// The scores of one position. Valid during the callback.
+#define DECODER_SLICE 64
+struct decoder_logits {
+    uint32_t index; // of the token among those of the pass
+    const float *values;
+    uint32_t count;
+    // With the last token only (not all_logits): for each DECODER_SLICE logits their maximum
+    // and sum(exp(logit - maximum)), so that few of the values need to be read.
+    const float (*peaks)[2];
+    uint32_t peak_count;
+};
+
 struct decoder_pass {
     const uint32_t *tokens; // the new ones only; they follow what the cache holds
     uint32_t count;
     // Logits of each of the tokens (all) or of the last one only.
     bool all_logits;
-    // Called for each row of logits, with the row's index among the tokens; false cancels.
-    bool (*on_logits)(void *user, uint32_t index, const float *logits, uint32_t count);
+    bool (*on_logits)(void *user, const struct decoder_logits *logits); // false cancels
     decoder_progress *progress; // may be NULL
     void *user;
     const atomic_bool *cancelled;
