@@ -8,12 +8,12 @@
 // more tokens are recorded anew each time, which costs microseconds per dispatch.
 #include "engine/model/decoder.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "engine/gpu/kernels.h"
 #include "engine/model/matrix.h"
 #include "engine/model/rope.h"
 #include "engine/model/weights.h"
@@ -77,20 +77,13 @@ static uint32_t pad(uint32_t count)
 }
 
 // ---------------------------------------------------------------------------
-// Kernels with a workgroup per row: one subgroup where that is all it takes.
+// Recording. Each step waits for the one before it.
 
-struct row_kernel {
-    const char *variant;
-    uint32_t workgroup;
-};
-
-static struct row_kernel row_kernel(const struct gpu *gpu)
+static bool then_wait(struct gpu_recording *recording, bool recorded)
 {
-    const struct gpu_traits *traits = gpu_traits(gpu);
-
-    if (traits->subgroup)
-        return (struct row_kernel){ "subgroup", traits->subgroup_size };
-    return (struct row_kernel){ "shared", traits->type == GPU_CPU ? 8 : 64 };
+    if (recorded)
+        gpu_record_barrier(recording);
+    return recorded;
 }
 
 static bool record_norm(struct decoder *decoder, struct gpu_recording *recording,
@@ -98,32 +91,27 @@ static bool record_norm(struct decoder *decoder, struct gpu_recording *recording
                         const struct gpu_buffer *y, uint32_t first, uint32_t rows,
                         bool accumulate, struct err *err)
 {
-    struct row_kernel row = row_kernel(decoder->gpu);
-    uint32_t constants[] = { row.workgroup, accumulate };
-    struct {
-        uint32_t width, stride;
-        float epsilon;
-        uint32_t first;
-    } push = { decoder->model.width, decoder->x_stride, decoder->model.norm_epsilon, first };
-    struct gpu_binding bindings[] = { { x, 0, 0 }, { weight, 0, 0 }, { y, 0, 0 } };
-    struct gpu_kernel *kernel =
-        gpu_kernel(decoder->gpu, "rms_norm", row.variant, constants, 2, err);
+    struct rms_norm_call call = {
+        .x = x,
+        .weight = weight,
+        .y = y,
+        .width = decoder->model.width,
+        .stride = decoder->x_stride,
+        .first = first,
+        .rows = rows,
+        .epsilon = decoder->model.norm_epsilon,
+        .accumulate = accumulate,
+    };
 
-    if (kernel == NULL || !gpu_record(recording, kernel, bindings, 3, &push, sizeof(push),
-                                      rows, 1, 1, err))
-        return false;
-    gpu_record_barrier(recording);
-    return true;
+    return then_wait(recording, kernel_rms_norm(decoder->gpu, recording, &call, err));
 }
 
 static bool record_product(struct decoder *decoder, struct gpu_recording *recording,
                            const struct matrix *matrix, const struct matrix_product *product,
                            struct err *err)
 {
-    if (!matrix_multiply(decoder->gpu, recording, matrix, product, err))
-        return false;
-    gpu_record_barrier(recording);
-    return true;
+    return then_wait(recording,
+                     matrix_multiply(decoder->gpu, recording, matrix, product, err));
 }
 
 static bool record_rope(struct decoder *decoder, struct gpu_recording *recording,
@@ -132,69 +120,53 @@ static bool record_rope(struct decoder *decoder, struct gpu_recording *recording
     const struct model_params *p = &decoder->model;
     const struct layer_weights *w = &decoder->weights.layers[layer];
     bool local = p->local_rope_differs && model_layer_windowed(p, layer);
-    struct row_kernel row = row_kernel(decoder->gpu);
-    uint32_t constants[] = { row.workgroup,  p->head_dim, p->rotated, p->rope_split,
-                             p->qk_norm,     p->heads,    p->kv_heads };
-    struct {
-        uint32_t stride, context;
-        float epsilon;
-    } push = { decoder->qkv_stride, decoder->context, p->norm_epsilon };
-    const struct gpu_buffer *none = &decoder->qkv; // stands in for norms there are not
-    struct gpu_binding bindings[] = {
-        { &decoder->qkv, 0, 0 },
-        { local ? &decoder->local_angles.buffer : &decoder->angles.buffer, 0, 0 },
-        { &decoder->step, 0, 0 },
-        { &decoder->queries, 0, 0 },
-        { &decoder->caches[layer].keys, 0, 0 },
-        { &decoder->caches[layer].values, 0, 0 },
-        { p->qk_norm ? &w->query_norm : none, 0, 0 },
-        { p->qk_norm ? &w->key_norm : none, 0, 0 },
+    struct rope_call call = {
+        .x = &decoder->qkv,
+        .angles = local ? &decoder->local_angles.buffer : &decoder->angles.buffer,
+        .step = &decoder->step,
+        .queries = &decoder->queries,
+        .key_cache = &decoder->caches[layer].keys,
+        .value_cache = &decoder->caches[layer].values,
+        .query_norm = p->qk_norm ? &w->query_norm : NULL,
+        .key_norm = p->qk_norm ? &w->key_norm : NULL,
+        .heads = p->heads,
+        .kv_heads = p->kv_heads,
+        .head_dim = p->head_dim,
+        .rotated = p->rotated,
+        .stride = decoder->qkv_stride,
+        .context = decoder->context,
+        .tokens = tokens,
+        .epsilon = p->norm_epsilon,
+        .split = p->rope_split,
+        .exact_cache = decoder->exact_cache,
     };
-    char variant[32];
-    struct gpu_kernel *kernel;
 
-    snprintf(variant, sizeof(variant), "%s%s", row.variant,
-             decoder->exact_cache ? "_f32" : "");
-    kernel = gpu_kernel(decoder->gpu, "rope", variant, constants, 7, err);
-
-    if (kernel == NULL || !gpu_record(recording, kernel, bindings, 8, &push, sizeof(push),
-                                      p->heads + 2 * p->kv_heads, tokens, 1, err))
-        return false;
-    gpu_record_barrier(recording);
-    return true;
+    return then_wait(recording, kernel_rope(decoder->gpu, recording, &call, err));
 }
 
 static bool record_attention(struct decoder *decoder, struct gpu_recording *recording,
                              uint32_t layer, uint32_t tokens, struct err *err)
 {
     const struct model_params *p = &decoder->model;
-    struct row_kernel row = row_kernel(decoder->gpu);
-    uint32_t constants[] = { row.workgroup, p->head_dim, p->heads, p->kv_heads };
-    struct {
-        uint32_t stride, context, window;
-        float scale, cap;
-    } push = { decoder->attended_stride, decoder->context,
-               model_layer_windowed(p, layer) ? p->window : 0, p->attention_scale,
-               p->attention_cap };
-    struct gpu_binding bindings[] = {
-        { &decoder->queries, 0, 0 },
-        { &decoder->caches[layer].keys, 0, 0 },
-        { &decoder->caches[layer].values, 0, 0 },
-        { &decoder->step, 0, 0 },
-        { &decoder->attended, 0, 0 },
+    struct attention_call call = {
+        .queries = &decoder->queries,
+        .key_cache = &decoder->caches[layer].keys,
+        .value_cache = &decoder->caches[layer].values,
+        .step = &decoder->step,
+        .y = &decoder->attended,
+        .heads = p->heads,
+        .kv_heads = p->kv_heads,
+        .head_dim = p->head_dim,
+        .stride = decoder->attended_stride,
+        .context = decoder->context,
+        .tokens = tokens,
+        .window = model_layer_windowed(p, layer) ? p->window : 0,
+        .scale = p->attention_scale,
+        .cap = p->attention_cap,
+        .exact_cache = decoder->exact_cache,
     };
-    char variant[32];
-    struct gpu_kernel *kernel;
 
-    snprintf(variant, sizeof(variant), "%s%s%s", row.variant,
-             gpu_traits(decoder->gpu)->texel ? "_texel" : "",
-             decoder->exact_cache ? "_f32" : "");
-    kernel = gpu_kernel(decoder->gpu, "attention", variant, constants, 4, err);
-    if (kernel == NULL || !gpu_record(recording, kernel, bindings, 5, &push, sizeof(push),
-                                      p->heads, tokens, 1, err))
-        return false;
-    gpu_record_barrier(recording);
-    return true;
+    return then_wait(recording, kernel_attention(decoder->gpu, recording, &call, err));
 }
 
 // A matrix that writes into the residual stream: directly, or by way of a norm of its own.
@@ -209,7 +181,7 @@ static bool record_residual(struct decoder *decoder, struct gpu_recording *recor
         .y = post ? &decoder->extra : &decoder->x,
         .y_stride = decoder->x_stride,
         .tokens = tokens,
-        .bias = bias->memory != NULL ? bias : NULL,
+        .bias = bias != NULL && bias->memory != NULL ? bias : NULL,
         .accumulate = !post,
     };
 
@@ -219,62 +191,55 @@ static bool record_residual(struct decoder *decoder, struct gpu_recording *recor
 }
 
 static bool record_glu(struct decoder *decoder, struct gpu_recording *recording,
-                       uint32_t width, uint32_t x_stride, uint32_t items, struct err *err)
+                       uint32_t width, uint32_t items, struct err *err)
 {
-    uint32_t workgroup = gpu_traits(decoder->gpu)->type == GPU_CPU ? 64 : 128;
-    uint32_t constants[] = { workgroup, decoder->model.activation };
-    struct {
-        uint32_t width, x_stride, up_offset, y_stride;
-    } push = { width, x_stride, width, decoder->hidden_stride };
-    struct gpu_binding bindings[] = { { &decoder->gate_up, 0, 0 },
-                                      { &decoder->hidden, 0, 0 } };
-    struct gpu_kernel *kernel = gpu_kernel(decoder->gpu, "glu", "f32", constants, 2, err);
+    struct glu_call call = {
+        .x = &decoder->gate_up,
+        .y = &decoder->hidden,
+        .activation = decoder->model.activation,
+        .width = width,
+        .x_stride = 2 * width,
+        .up_offset = width,
+        .y_stride = decoder->hidden_stride,
+        .items = items,
+    };
 
-    if (kernel == NULL || !gpu_record(recording, kernel, bindings, 2, &push, sizeof(push),
-                                      (width + workgroup - 1) / workgroup, items, 1, err))
-        return false;
-    gpu_record_barrier(recording);
-    return true;
+    return then_wait(recording, kernel_glu(decoder->gpu, recording, &call, err));
 }
 
 static bool record_route(struct decoder *decoder, struct gpu_recording *recording,
                          uint32_t tokens, struct err *err)
 {
     const struct model_params *p = &decoder->model;
-    uint32_t constants[] = { 32, p->experts, p->experts_used, p->experts_normalised };
-    struct {
-        uint32_t tokens, stride;
-        float scale;
-    } push = { tokens, decoder->expert_stride, p->expert_scale };
-    struct gpu_binding bindings[] = { { &decoder->router_scores, 0, 0 },
-                                      { &decoder->chosen, 0, 0 },
-                                      { &decoder->expert_weights, 0, 0 } };
-    struct gpu_kernel *kernel = gpu_kernel(decoder->gpu, "route", "f32", constants, 4, err);
+    struct route_call call = {
+        .scores = &decoder->router_scores,
+        .chosen = &decoder->chosen,
+        .weights = &decoder->expert_weights,
+        .experts = p->experts,
+        .used = p->experts_used,
+        .tokens = tokens,
+        .stride = decoder->expert_stride,
+        .scale = p->expert_scale,
+        .normalise = p->experts_normalised,
+    };
 
-    if (kernel == NULL || !gpu_record(recording, kernel, bindings, 3, &push, sizeof(push),
-                                      (tokens + 31) / 32, 1, 1, err))
-        return false;
-    gpu_record_barrier(recording);
-    return true;
+    return then_wait(recording, kernel_route(decoder->gpu, recording, &call, err));
 }
 
 static bool record_mix(struct decoder *decoder, struct gpu_recording *recording,
                        uint32_t tokens, struct err *err)
 {
-    uint32_t constants[] = { 64, decoder->model.experts_used };
-    struct {
-        uint32_t width, stride;
-    } push = { decoder->model.width, decoder->x_stride };
-    struct gpu_binding bindings[] = { { &decoder->extra, 0, 0 },
-                                      { &decoder->expert_weights, 0, 0 },
-                                      { &decoder->x, 0, 0 } };
-    struct gpu_kernel *kernel = gpu_kernel(decoder->gpu, "mix", "f32", constants, 2, err);
+    struct mix_call call = {
+        .x = &decoder->extra,
+        .weights = &decoder->expert_weights,
+        .y = &decoder->x,
+        .used = decoder->model.experts_used,
+        .width = decoder->model.width,
+        .stride = decoder->x_stride,
+        .tokens = tokens,
+    };
 
-    if (kernel == NULL || !gpu_record(recording, kernel, bindings, 3, &push, sizeof(push),
-                                      (push.width + 63) / 64, tokens, 1, err))
-        return false;
-    gpu_record_barrier(recording);
-    return true;
+    return then_wait(recording, kernel_mix(decoder->gpu, recording, &call, err));
 }
 
 static bool record_experts(struct decoder *decoder, struct gpu_recording *recording,
@@ -307,8 +272,7 @@ static bool record_experts(struct decoder *decoder, struct gpu_recording *record
            record_route(decoder, recording, tokens, err) &&
            record_product(decoder, recording, &w->expert_gate, &gate, err) &&
            record_product(decoder, recording, &w->expert_up, &up, err) &&
-           record_glu(decoder, recording, p->expert_ff_width, 2 * p->expert_ff_width, items,
-                      err) &&
+           record_glu(decoder, recording, p->expert_ff_width, items, err) &&
            record_product(decoder, recording, &w->expert_down, &down, err) &&
            record_mix(decoder, recording, tokens, err);
 }
@@ -322,7 +286,6 @@ static bool record_feed_forward(struct decoder *decoder, struct gpu_recording *r
                                       .y = &decoder->gate_up,
                                       .y_stride = 2 * p->ff_width,
                                       .tokens = tokens };
-    const struct gpu_buffer no_bias = { .size = 0 };
 
     if (!record_norm(decoder, recording, &decoder->x, &w->ff_norm, &decoder->normed, 0,
                      tokens, false, err))
@@ -330,8 +293,8 @@ static bool record_feed_forward(struct decoder *decoder, struct gpu_recording *r
     if (p->experts > 0)
         return record_experts(decoder, recording, w, tokens, err);
     return record_product(decoder, recording, &w->gate_up, &gate_up, err) &&
-           record_glu(decoder, recording, p->ff_width, 2 * p->ff_width, tokens, err) &&
-           record_residual(decoder, recording, &w->down, &decoder->hidden, &no_bias,
+           record_glu(decoder, recording, p->ff_width, tokens, err) &&
+           record_residual(decoder, recording, &w->down, &decoder->hidden, NULL,
                            &w->ff_post_norm, tokens, err);
 }
 
@@ -366,54 +329,19 @@ static bool record_embedding(struct decoder *decoder, struct gpu_recording *reco
     return true;
 }
 
-static bool record_softcap(struct decoder *decoder, struct gpu_recording *recording,
-                           uint32_t rows, struct err *err)
-{
-    uint32_t workgroup = 128, x, y;
-    struct {
-        uint32_t count;
-        float cap;
-    } push = { rows * decoder->model.vocabulary, decoder->model.logit_cap };
-    struct gpu_binding binding = { &decoder->logits, 0, 0 };
-    struct gpu_kernel *kernel =
-        gpu_kernel(decoder->gpu, "softcap", "f32", &workgroup, 1, err);
-
-    x = (push.count + workgroup - 1) / workgroup;
-    y = (x + 32767) / 32768;
-    if (kernel == NULL || !gpu_record(recording, kernel, &binding, 1, &push, sizeof(push),
-                                      y > 1 ? 32768 : x, y, 1, err))
-        return false;
-    gpu_record_barrier(recording);
-    return true;
-}
-
 static uint32_t peak_count(const struct decoder *decoder)
 {
     return (decoder->model.vocabulary + DECODER_SLICE - 1) / DECODER_SLICE;
-}
-
-static bool record_peaks(struct decoder *decoder, struct gpu_recording *recording,
-                         struct err *err)
-{
-    uint32_t workgroup = gpu_traits(decoder->gpu)->type == GPU_CPU ? 8 : 64;
-    uint32_t vocabulary = decoder->model.vocabulary;
-    struct gpu_binding bindings[] = { { &decoder->logits, 0, 0 }, { &decoder->peaks, 0, 0 } };
-    struct gpu_kernel *kernel =
-        gpu_kernel(decoder->gpu, "slice_peaks",
-                   gpu_traits(decoder->gpu)->texel ? "texel" : "buffer", &workgroup, 1, err);
-
-    return kernel != NULL && gpu_record(recording, kernel, bindings, 2, &vocabulary, 4,
-                                        (peak_count(decoder) + workgroup - 1) / workgroup, 1,
-                                        1, err);
 }
 
 // Logits of `rows` tokens of the pass, from token `first` on.
 static bool record_head(struct decoder *decoder, struct gpu_recording *recording,
                         uint32_t first, uint32_t rows, struct err *err)
 {
+    const struct model_params *p = &decoder->model;
     struct matrix_product head = { .x = &decoder->normed,
                                    .y = &decoder->logits,
-                                   .y_stride = decoder->model.vocabulary,
+                                   .y_stride = p->vocabulary,
                                    .tokens = rows,
                                    .first_x = first };
 
@@ -421,9 +349,11 @@ static bool record_head(struct decoder *decoder, struct gpu_recording *recording
                        &decoder->normed, first, rows, false, err) &&
            record_product(decoder, recording, model_weights_head(&decoder->weights), &head,
                           err) &&
-           (decoder->model.logit_cap <= 0.0f ||
-            record_softcap(decoder, recording, rows, err)) &&
-           (rows > 1 || record_peaks(decoder, recording, err));
+           (p->logit_cap <= 0.0f ||
+            then_wait(recording, kernel_softcap(decoder->gpu, recording, &decoder->logits,
+                                                rows * p->vocabulary, p->logit_cap, err))) &&
+           (rows > 1 || kernel_slice_peaks(decoder->gpu, recording, &decoder->logits,
+                                           p->vocabulary, &decoder->peaks, err));
 }
 
 // Layers [from, to) of a pass; the embedding comes before layer 0, the head after the last.

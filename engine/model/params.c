@@ -64,7 +64,7 @@ static bool has(const struct gguf *gguf, const struct model_params *params, cons
 
 static void be_gemma(struct model_params *params)
 {
-    params->activation = ACTIVATION_GELU_TANH;
+    params->activation = KERNEL_GELU_TANH;
     params->embedding_scale = sqrtf((float)params->width);
     params->post_norms = true;
     params->rope_split = true;

@@ -16,10 +16,9 @@
 
 #include "base/err.h"
 #include "engine/format/gguf.h"
+#include "engine/gpu/kernels.h"
 
 #define MODEL_MAX_LAYERS 1024
-
-enum activation { ACTIVATION_SILU, ACTIVATION_GELU_TANH };
 
 // How positions become angles, for one kind of layer. See engine/model/rope.h.
 struct rope_params {
@@ -38,7 +37,7 @@ struct model_params {
     uint32_t layers, width, heads, kv_heads, head_dim, ff_width, vocabulary;
     uint32_t trained_context;
     float norm_epsilon;
-    enum activation activation;
+    enum kernel_activation activation;
     float embedding_scale;
     float attention_scale;
     float attention_cap, logit_cap; // 0: none

@@ -1,0 +1,246 @@
+// engine/gpu/kernels.c
+// SPDX-License-Identifier: MIT
+#include "engine/gpu/kernels.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "shaders/shaders.h"
+
+// ---------------------------------------------------------------------------
+// Choice of variants
+
+// The most specific name first: the first whose traits the device has is taken.
+struct preference {
+    const char *kernel;
+    const char *variants[4];
+};
+
+static const struct preference preferences[] = {
+    { "rms_norm", { "subgroup", "shared" } },
+    { "rope", { "subgroup", "shared" } },
+    { "attention", { "subgroup_texel", "subgroup", "shared_texel", "shared" } },
+    { "slice_peaks", { "texel", "buffer" } },
+    { "glu", { "f32" } },
+    { "route", { "f32" } },
+    { "mix", { "f32" } },
+    { "softcap", { "f32" } },
+    { "matvec", { "q4h_texel", "q4h" } },
+    { "matmul", { "q4h_texel", "q4h" } },
+    { "embed", { "q4h" } },
+};
+
+static const struct shader *find_shader(const char *kernel, const char *variant)
+{
+    for (size_t i = 0; i < shader_count; i++)
+        if (strcmp(shaders[i].kernel, kernel) == 0 && strcmp(shaders[i].variant, variant) == 0)
+            return &shaders[i];
+    bug("no shader %s.%s", kernel, variant);
+}
+
+static const struct shader *choose(const struct gpu_traits *traits,
+                                   const struct preference *preference)
+{
+    for (size_t i = 0; i < 4 && preference->variants[i] != NULL; i++) {
+        const struct shader *shader = find_shader(preference->kernel, preference->variants[i]);
+
+        if (gpu_traits_have(traits, shader->traits))
+            return shader;
+    }
+    bug("no variant of %s for any device", preference->kernel);
+}
+
+static const char *variant_of(const struct gpu *gpu, const char *kernel)
+{
+    for (size_t i = 0; i < sizeof(preferences) / sizeof(preferences[0]); i++)
+        if (strcmp(preferences[i].kernel, kernel) == 0)
+            return choose(gpu_traits(gpu), &preferences[i])->variant;
+    bug("no preference for %s", kernel);
+}
+
+size_t kernel_choices(const struct gpu_traits *traits, struct kernel_choice *choices,
+                      size_t max)
+{
+    size_t count = sizeof(preferences) / sizeof(preferences[0]);
+
+    for (size_t i = 0; i < count && i < max; i++) {
+        const struct shader *shader = choose(traits, &preferences[i]);
+
+        choices[i] = (struct kernel_choice){ shader->kernel, shader->variant, shader->why };
+    }
+    return count < max ? count : max;
+}
+
+// Kernels with a workgroup per row: one subgroup where the variant is for that.
+static uint32_t row_workgroup(const struct gpu *gpu, const char *variant)
+{
+    if (strncmp(variant, "subgroup", 8) == 0)
+        return gpu_traits(gpu)->subgroup_size;
+    return gpu_traits(gpu)->type == GPU_CPU ? 8 : 64;
+}
+
+static uint32_t flat_workgroup(const struct gpu *gpu)
+{
+    return gpu_traits(gpu)->type == GPU_CPU ? 32 : 128;
+}
+
+static uint32_t groups(uint32_t count, uint32_t workgroup)
+{
+    return (count + workgroup - 1) / workgroup;
+}
+
+// ---------------------------------------------------------------------------
+
+bool kernel_rms_norm(struct gpu *gpu, struct gpu_recording *recording,
+                     const struct rms_norm_call *call, struct err *err)
+{
+    const char *variant = variant_of(gpu, "rms_norm");
+    uint32_t constants[] = { row_workgroup(gpu, variant), call->accumulate };
+    struct {
+        uint32_t width, stride;
+        float epsilon;
+        uint32_t first;
+    } push = { call->width, call->stride, call->epsilon, call->first };
+    struct gpu_binding bindings[] = { { call->x, 0, 0 }, { call->weight, 0, 0 },
+                                      { call->y, 0, 0 } };
+    struct gpu_kernel *kernel = gpu_kernel(gpu, "rms_norm", variant, constants, 2, err);
+
+    return kernel != NULL && gpu_record(recording, kernel, bindings, 3, &push, sizeof(push),
+                                        call->rows, 1, 1, err);
+}
+
+bool kernel_rope(struct gpu *gpu, struct gpu_recording *recording,
+                 const struct rope_call *call, struct err *err)
+{
+    const char *base = variant_of(gpu, "rope");
+    bool norm = call->query_norm != NULL;
+    uint32_t constants[] = { row_workgroup(gpu, base), call->head_dim, call->rotated,
+                             call->split,              norm,           call->heads,
+                             call->kv_heads };
+    struct {
+        uint32_t stride, context;
+        float epsilon;
+    } push = { call->stride, call->context, call->epsilon };
+    struct gpu_binding bindings[] = {
+        { call->x, 0, 0 },
+        { call->angles, 0, 0 },
+        { call->step, 0, 0 },
+        { call->queries, 0, 0 },
+        { call->key_cache, 0, 0 },
+        { call->value_cache, 0, 0 },
+        { norm ? call->query_norm : call->x, 0, 0 }, // x stands in for what is not there
+        { norm ? call->key_norm : call->x, 0, 0 },
+    };
+    char variant[32];
+    struct gpu_kernel *kernel;
+
+    snprintf(variant, sizeof(variant), "%s%s", base, call->exact_cache ? "_f32" : "");
+    kernel = gpu_kernel(gpu, "rope", variant, constants, 7, err);
+    return kernel != NULL && gpu_record(recording, kernel, bindings, 8, &push, sizeof(push),
+                                        call->heads + 2 * call->kv_heads, call->tokens, 1,
+                                        err);
+}
+
+bool kernel_attention(struct gpu *gpu, struct gpu_recording *recording,
+                      const struct attention_call *call, struct err *err)
+{
+    const char *base = variant_of(gpu, "attention");
+    uint32_t constants[] = { row_workgroup(gpu, base), call->head_dim, call->heads,
+                             call->kv_heads };
+    struct {
+        uint32_t stride, context, window;
+        float scale, cap;
+    } push = { call->stride, call->context, call->window, call->scale, call->cap };
+    struct gpu_binding bindings[] = {
+        { call->queries, 0, 0 },     { call->key_cache, 0, 0 }, { call->value_cache, 0, 0 },
+        { call->step, 0, 0 },        { call->y, 0, 0 },
+    };
+    char variant[32];
+    struct gpu_kernel *kernel;
+
+    snprintf(variant, sizeof(variant), "%s%s", base, call->exact_cache ? "_f32" : "");
+    kernel = gpu_kernel(gpu, "attention", variant, constants, 4, err);
+    return kernel != NULL && gpu_record(recording, kernel, bindings, 5, &push, sizeof(push),
+                                        call->heads, call->tokens, 1, err);
+}
+
+bool kernel_glu(struct gpu *gpu, struct gpu_recording *recording, const struct glu_call *call,
+                struct err *err)
+{
+    uint32_t constants[] = { flat_workgroup(gpu), call->activation };
+    struct {
+        uint32_t width, x_stride, up_offset, y_stride;
+    } push = { call->width, call->x_stride, call->up_offset, call->y_stride };
+    struct gpu_binding bindings[] = { { call->x, 0, 0 }, { call->y, 0, 0 } };
+    struct gpu_kernel *kernel =
+        gpu_kernel(gpu, "glu", variant_of(gpu, "glu"), constants, 2, err);
+
+    return kernel != NULL && gpu_record(recording, kernel, bindings, 2, &push, sizeof(push),
+                                        groups(call->width, constants[0]), call->items, 1,
+                                        err);
+}
+
+bool kernel_route(struct gpu *gpu, struct gpu_recording *recording,
+                  const struct route_call *call, struct err *err)
+{
+    uint32_t constants[] = { 32, call->experts, call->used, call->normalise };
+    struct {
+        uint32_t tokens, stride;
+        float scale;
+    } push = { call->tokens, call->stride, call->scale };
+    struct gpu_binding bindings[] = { { call->scores, 0, 0 },
+                                      { call->chosen, 0, 0 },
+                                      { call->weights, 0, 0 } };
+    struct gpu_kernel *kernel =
+        gpu_kernel(gpu, "route", variant_of(gpu, "route"), constants, 4, err);
+
+    return kernel != NULL && gpu_record(recording, kernel, bindings, 3, &push, sizeof(push),
+                                        groups(call->tokens, 32), 1, 1, err);
+}
+
+bool kernel_mix(struct gpu *gpu, struct gpu_recording *recording, const struct mix_call *call,
+                struct err *err)
+{
+    uint32_t constants[] = { flat_workgroup(gpu), call->used };
+    struct {
+        uint32_t width, stride;
+    } push = { call->width, call->stride };
+    struct gpu_binding bindings[] = { { call->x, 0, 0 }, { call->weights, 0, 0 },
+                                      { call->y, 0, 0 } };
+    struct gpu_kernel *kernel =
+        gpu_kernel(gpu, "mix", variant_of(gpu, "mix"), constants, 2, err);
+
+    return kernel != NULL && gpu_record(recording, kernel, bindings, 3, &push, sizeof(push),
+                                        groups(call->width, constants[0]), call->tokens, 1,
+                                        err);
+}
+
+bool kernel_softcap(struct gpu *gpu, struct gpu_recording *recording,
+                    const struct gpu_buffer *y, uint32_t count, float cap, struct err *err)
+{
+    uint32_t workgroup = flat_workgroup(gpu);
+    uint32_t x = groups(count, workgroup), rows = groups(x, 32768);
+    struct {
+        uint32_t count;
+        float cap;
+    } push = { count, cap };
+    struct gpu_binding binding = { y, 0, 0 };
+    struct gpu_kernel *kernel =
+        gpu_kernel(gpu, "softcap", variant_of(gpu, "softcap"), &workgroup, 1, err);
+
+    return kernel != NULL && gpu_record(recording, kernel, &binding, 1, &push, sizeof(push),
+                                        rows > 1 ? 32768 : x, rows, 1, err);
+}
+
+bool kernel_slice_peaks(struct gpu *gpu, struct gpu_recording *recording,
+                        const struct gpu_buffer *logits, uint32_t count,
+                        const struct gpu_buffer *peaks, struct err *err)
+{
+    uint32_t workgroup = gpu_traits(gpu)->type == GPU_CPU ? 8 : 64;
+    struct gpu_binding bindings[] = { { logits, 0, 0 }, { peaks, 0, 0 } };
+    struct gpu_kernel *kernel =
+        gpu_kernel(gpu, "slice_peaks", variant_of(gpu, "slice_peaks"), &workgroup, 1, err);
+
+    return kernel != NULL && gpu_record(recording, kernel, bindings, 2, &count, sizeof(count),
+                                        groups(groups(count, 64), workgroup), 1, 1, err);
+}

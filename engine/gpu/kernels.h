@@ -1,0 +1,86 @@
+// engine/gpu/kernels.h
+// SPDX-License-Identifier: MIT
+//
+// One typed call for each kernel: it picks the variant that suits the device, fills the
+// constants and records one dispatch. No barriers. Formulas and layouts stand at the head of
+// the shaders. Products with weights are in engine/model/matrix.h.
+#ifndef ORIEL_ENGINE_GPU_KERNELS_H
+#define ORIEL_ENGINE_GPU_KERNELS_H
+
+#include "engine/gpu/gpu.h"
+
+// The variant that would be picked, for `oriel devices`: operation, variant, and why.
+struct kernel_choice {
+    const char *operation, *variant, *why;
+};
+size_t kernel_choices(const struct gpu_traits *traits, struct kernel_choice *choices,
+                      size_t max);
+
+struct rms_norm_call {
+    const struct gpu_buffer *x, *weight, *y;
+    uint32_t width, stride;
+    uint32_t first, rows; // rows [first, first + rows) of x and y
+    float epsilon;
+    bool accumulate; // y += instead of y =
+};
+bool kernel_rms_norm(struct gpu *gpu, struct gpu_recording *recording,
+                     const struct rms_norm_call *call, struct err *err);
+
+struct rope_call {
+    const struct gpu_buffer *x, *angles, *step, *queries, *key_cache, *value_cache;
+    const struct gpu_buffer *query_norm, *key_norm; // both or neither
+    uint32_t heads, kv_heads, head_dim, rotated;
+    uint32_t stride, context, tokens;
+    float epsilon;
+    bool split;       // pairs (i, i + rotated / 2)
+    bool exact_cache; // floats instead of halves
+};
+bool kernel_rope(struct gpu *gpu, struct gpu_recording *recording,
+                 const struct rope_call *call, struct err *err);
+
+struct attention_call {
+    const struct gpu_buffer *queries, *key_cache, *value_cache, *step, *y;
+    uint32_t heads, kv_heads, head_dim;
+    uint32_t stride, context, tokens;
+    uint32_t window; // 0: none
+    float scale, cap;
+    bool exact_cache;
+};
+bool kernel_attention(struct gpu *gpu, struct gpu_recording *recording,
+                      const struct attention_call *call, struct err *err);
+
+enum kernel_activation { KERNEL_SILU, KERNEL_GELU_TANH };
+
+struct glu_call {
+    const struct gpu_buffer *x, *y;
+    enum kernel_activation activation;
+    uint32_t width, x_stride, up_offset, y_stride, items;
+};
+bool kernel_glu(struct gpu *gpu, struct gpu_recording *recording, const struct glu_call *call,
+                struct err *err);
+
+struct route_call {
+    const struct gpu_buffer *scores, *chosen, *weights;
+    uint32_t experts, used, tokens, stride;
+    float scale;
+    bool normalise;
+};
+bool kernel_route(struct gpu *gpu, struct gpu_recording *recording,
+                  const struct route_call *call, struct err *err);
+
+struct mix_call {
+    const struct gpu_buffer *x, *weights, *y;
+    uint32_t used, width, stride, tokens;
+};
+bool kernel_mix(struct gpu *gpu, struct gpu_recording *recording, const struct mix_call *call,
+                struct err *err);
+
+bool kernel_softcap(struct gpu *gpu, struct gpu_recording *recording,
+                    const struct gpu_buffer *y, uint32_t count, float cap, struct err *err);
+
+// peaks: [slices of 64] (maximum, sum of exp(value - maximum)).
+bool kernel_slice_peaks(struct gpu *gpu, struct gpu_recording *recording,
+                        const struct gpu_buffer *logits, uint32_t count,
+                        const struct gpu_buffer *peaks, struct err *err);
+
+#endif
