@@ -244,3 +244,34 @@ bool kernel_slice_peaks(struct gpu *gpu, struct gpu_recording *recording,
     return kernel != NULL && gpu_record(recording, kernel, bindings, 2, &count, sizeof(count),
                                         groups(groups(count, 64), workgroup), 1, 1, err);
 }
+
+static bool record_limits(struct gpu *gpu, struct gpu_recording *recording,
+                          const char *variant, const struct gpu_buffer *x,
+                          const struct gpu_buffer *y, uint32_t count, struct err *err)
+{
+    uint32_t workgroup = gpu_traits(gpu)->type == GPU_CPU ? 8 : 64;
+    struct gpu_binding bindings[] = { { x, 0, 0 }, { y, 0, 0 } };
+    struct gpu_kernel *kernel = gpu_kernel(gpu, "limits", variant, &workgroup, 1, err);
+
+    return kernel != NULL && gpu_record(recording, kernel, bindings, 2, &count, sizeof(count),
+                                        KERNEL_LIMITS_INVOCATIONS / workgroup, 1, 1, err);
+}
+
+bool kernel_limits_read(struct gpu *gpu, struct gpu_recording *recording,
+                        const struct gpu_buffer *x, const struct gpu_buffer *y,
+                        uint64_t *bytes, struct err *err)
+{
+    uint32_t count = (uint32_t)(x->size / 16 / KERNEL_LIMITS_INVOCATIONS) / 4 * 4;
+
+    *bytes = (uint64_t)count * KERNEL_LIMITS_INVOCATIONS * 16;
+    return record_limits(gpu, recording, gpu_traits(gpu)->texel ? "read_texel" : "read", x, y,
+                         count, err);
+}
+
+bool kernel_limits_arithmetic(struct gpu *gpu, struct gpu_recording *recording,
+                              const struct gpu_buffer *x, const struct gpu_buffer *y,
+                              uint32_t rounds, uint64_t *multiply_adds, struct err *err)
+{
+    *multiply_adds = (uint64_t)rounds * KERNEL_LIMITS_INVOCATIONS * 16 * 4;
+    return record_limits(gpu, recording, "arithmetic", x, y, rounds, err);
+}

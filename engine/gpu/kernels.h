@@ -83,4 +83,14 @@ bool kernel_slice_peaks(struct gpu *gpu, struct gpu_recording *recording,
                         const struct gpu_buffer *logits, uint32_t count,
                         const struct gpu_buffer *peaks, struct err *err);
 
+// For measuring limits: reads all of x that divides evenly, or does `rounds` of multiply-adds
+// per invocation; says how much that is. y: KERNEL_LIMITS_INVOCATIONS floats.
+enum { KERNEL_LIMITS_INVOCATIONS = 1 << 15 };
+bool kernel_limits_read(struct gpu *gpu, struct gpu_recording *recording,
+                        const struct gpu_buffer *x, const struct gpu_buffer *y,
+                        uint64_t *bytes, struct err *err);
+bool kernel_limits_arithmetic(struct gpu *gpu, struct gpu_recording *recording,
+                              const struct gpu_buffer *x, const struct gpu_buffer *y,
+                              uint32_t rounds, uint64_t *multiply_adds, struct err *err);
+
 #endif

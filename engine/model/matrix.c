@@ -101,7 +101,10 @@ static bool load_strip(struct load *load, uint32_t first_group, uint32_t groups,
         uint64_t run = tensor_rows(tensor) - within;
 
         run = run < end - row ? run : end - row;
-        if (!gguf_read(load->gguf, tensor, within * row_bytes, run * row_bytes, buffer, err))
+        if (load->gguf == NULL)
+            memcpy(buffer, tensor->bytes + within * row_bytes, run * row_bytes);
+        else if (!gguf_read(load->gguf, tensor, within * row_bytes, run * row_bytes, buffer,
+                            err))
             return false;
         pack_strip(load, tensor->type, (uint32_t)(row / PACK_ROWS), run, row_bytes, buffer);
         row += run;

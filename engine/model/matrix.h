@@ -32,7 +32,7 @@ struct matrix {
 typedef bool matrix_progress(void *user, uint64_t bytes);
 
 // Reads, packs and uploads the rows of tensors[0..count), all with the same number of
-// columns. whole: the matrix must be one piece (experts). ERR_MEMORY, ERR_IO, ERR_UNSUPPORTED.
+// columns. gguf NULL: from tensors[i]->bytes, which is memory of the caller's. whole: the matrix must be one piece (experts). ERR_MEMORY, ERR_IO, ERR_UNSUPPORTED.
 bool matrix_create(struct gpu *gpu, const struct gguf *gguf,
                    const struct gguf_tensor *const *tensors, size_t count, bool whole,
                    struct matrix *matrix, matrix_progress *progress, void *user,
