@@ -82,6 +82,9 @@ void main()
             vec4 high = a[4] + a[5] + a[6] + a[7];
             float sum_low = low.x + low.y + low.z + low.w;
             float sum_high = high.x + high.y + high.z + high.w;
+
+            for (uint i = 0; i < 8; i++)
+                a[i] *= code_place(i % (UNIT_WEIGHTS / 4));
 #endif
             for (uint r = 0; r < ROWS_PER_LANE; r++) {
                 uint at = (((matrix0 + min(group0 + r, groups - 1)) * push.blocks + b) * QUANT_UNITS) * 8 + lane % 8;
@@ -92,7 +95,7 @@ void main()
 
                     for (uint g = 0; g < UNIT_WEIGHTS / 4; g++) {
                         uint i = u * (UNIT_WEIGHTS / 4) + g;
-                        float d = dot(unpack4(unit, g), a[i]);
+                        float d = dot(unpack4_in_place(unit, g), a[i]);
 
                         if (i < 4)
                             dot_low += d;
@@ -104,11 +107,12 @@ void main()
                 vec2 d0 = block_scale(scale[r], within, 0);
                 vec2 d1 = block_scale(scale[r], within, 1);
                 sums[r] += d0.x * dot_low + d1.x * dot_high;
-                sums[r] += d0.y * sum_low + d1.y * sum_high;
+                sums[r] += (d0.y - CODE_BIAS * d0.x) * sum_low +
+                           (d1.y - CODE_BIAS * d1.x) * sum_high;
 #elif SCALE_BLOCKS > 0
                 vec2 d = block_scale(scale[r], within, 0);
                 sums[r] += d.x * (dot_low + dot_high);
-                sums[r] += d.y * (sum_low + sum_high);
+                sums[r] += (d.y - CODE_BIAS * d.x) * (sum_low + sum_high);
 #else
                 sums[r] += dot_low + dot_high;
 #endif

@@ -44,15 +44,27 @@
 // How many weights one 128-bit unit of quants holds.
 #define UNIT_WEIGHTS (32 / QUANT_UNITS)
 
-// Four codes (or float weights) out of a unit, group g of UNIT_WEIGHTS / 4.
-vec4 unpack4(uvec4 unit, uint g)
+// Codes of the 8-bit formats are stored with 128 added; the sum of the activations takes it
+// away again, together with the minimum.
+#if CODE_BITS == 8
+#define CODE_BIAS 128.0
+#else
+#define CODE_BIAS 0.0
+#endif
+
+// Four codes (or float weights) out of a unit, group g of UNIT_WEIGHTS / 4, where the codes
+// lie: each is multiplied by a power of two that code_place() takes away again. That saves
+// most of the shifts when the activations are multiplied by it once for many rows.
+vec4 unpack4_in_place(uvec4 unit, uint g)
 {
 #if CODE_BITS == 4
-    uint w = unit[g >> 1] >> ((g & 1) * 16);
-    return vec4(ivec4(w & 15, (w >> 4) & 15, (w >> 8) & 15, (w >> 12) & 15));
+    uint w = unit[g >> 1];
+    return (g & 1) == 0
+               ? vec4(ivec4(w & 0xFu, w & 0xF0u, w & 0xF00u, w & 0xF000u))
+               : vec4(ivec4(w & 0xF0000u, w & 0xF00000u, w & 0xF000000u, w >> 28));
 #elif CODE_BITS == 8
     uint w = unit[g];
-    return vec4(ivec4(w & 255, (w >> 8) & 255, (w >> 16) & 255, w >> 24) - 128);
+    return vec4(ivec4(w & 0xFFu, w & 0xFF00u, w & 0xFF0000u, w >> 24));
 #elif defined(F16)
     return vec4(unpackHalf2x16(unit[2 * g]), unpackHalf2x16(unit[2 * g + 1]));
 #elif defined(BF16)
@@ -61,6 +73,24 @@ vec4 unpack4(uvec4 unit, uint g)
 #else
     return uintBitsToFloat(unit);
 #endif
+}
+
+vec4 code_place(uint g)
+{
+#if CODE_BITS == 4
+    const vec4 low = vec4(1.0, 1.0 / 16.0, 1.0 / 256.0, 1.0 / 4096.0);
+    return (g & 1) == 0 ? low : vec4(low.yzw, 4096.0) * (1.0 / 4096.0);
+#elif CODE_BITS == 8
+    return vec4(1.0, 1.0 / 256.0, 1.0 / 65536.0, 1.0);
+#else
+    return vec4(1.0);
+#endif
+}
+
+// Four weights without scale and minimum.
+vec4 unpack4(uvec4 unit, uint g)
+{
+    return unpack4_in_place(unit, g) * code_place(g) - CODE_BIAS;
 }
 
 // Scale and minimum of block `within` of a scale unit, for its first (half 0) or last 16
