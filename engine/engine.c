@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "engine/format/quant.h"
 #include "engine/model/vocabulary.h"
 #include "engine/private.h"
 
