@@ -1,11 +1,12 @@
 // base/alloc.h
 // SPDX-License-Identifier: MIT
 //
-// Memory for our own small things. These never return NULL: when memory runs out they call
-// the hook set by alloc_set_exhausted_hook (which gives the terminal back) and abort.
+// Memory for our own small things. These never return NULL: when memory runs out they
+// call the hook set by alloc_set_exhausted_hook (which gives the terminal back) and
+// abort.
 //
-// Any size that came from a file, an image, a model or the network uses the try_ functions
-// instead, which return NULL, so that the caller can turn it into a struct err.
+// Any size that came from a file, an image, a model or the network uses the try_
+// functions instead, which return NULL, so that the caller can turn it into a struct err.
 #ifndef ORIEL_BASE_ALLOC_H
 #define ORIEL_BASE_ALLOC_H
 

@@ -1,9 +1,9 @@
 // base/arena.h
 // SPDX-License-Identifier: MIT
 //
-// Memory that is freed together: results of unknown size come from an arena the caller gives.
-// An arena has a budget; past it arena_alloc returns NULL, so data from outside cannot make
-// it grow without end. Zeroed, 16-byte aligned.
+// Memory that is freed together: results of unknown size come from an arena the caller
+// gives. An arena has a budget; past it arena_alloc returns NULL, so data from outside
+// cannot make it grow without end. Zeroed, 16-byte aligned.
 #ifndef ORIEL_BASE_ARENA_H
 #define ORIEL_BASE_ARENA_H
 

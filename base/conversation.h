@@ -1,8 +1,8 @@
 // base/conversation.h
 // SPDX-License-Identifier: MIT
 //
-// The plain value types that ui, engine and sessions exchange. No functions: each room owns
-// the memory of the values it hands out and says how long they live.
+// The plain value types that ui, engine and sessions exchange. No functions: each room
+// owns the memory of the values it hands out and says how long they live.
 #ifndef ORIEL_BASE_CONVERSATION_H
 #define ORIEL_BASE_CONVERSATION_H
 
@@ -21,7 +21,8 @@ struct part {
     size_t text_len;
     const char *image_path; // PART_IMAGE: where the original bytes are
     const char *image_hash; // PART_IMAGE: SHA-256 of the original bytes, hexadecimal
-    const char *image_name; // PART_IMAGE: what the person calls it, usually the file's name
+    const char
+        *image_name; // PART_IMAGE: what the person calls it, usually the file's name
 };
 
 struct message {
@@ -46,11 +47,11 @@ enum constraint_kind { CONSTRAINT_NONE, CONSTRAINT_GBNF, CONSTRAINT_JSON_SCHEMA 
 struct generation_settings {
     uint32_t max_tokens; // 0: until the model ends or the context is full
     uint64_t seed;
-    float temperature; // 0: greedy
-    uint32_t top_k;    // 0: off
-    float top_p;       // 1: off
-    float min_p;       // 0: off
-    float typical_p;   // 1: off
+    float temperature;        // 0: greedy
+    uint32_t top_k;           // 0: off
+    float top_p;              // 1: off
+    float min_p;              // 0: off
+    float typical_p;          // 1: off
     float repetition_penalty; // 1: off (arXiv:1909.05858)
     float presence_penalty;   // 0: off
     float frequency_penalty;  // 0: off
@@ -58,7 +59,7 @@ struct generation_settings {
     float dry_multiplier;     // 0: off
     float dry_base;
     uint32_t dry_allowed_length;
-    uint32_t dry_last_n; // tokens looked at by DRY
+    uint32_t dry_last_n;     // tokens looked at by DRY
     const char *const *stop; // strings that end the reply and are not part of it
     size_t stop_count;
     const struct logit_bias *biases;
@@ -83,8 +84,8 @@ struct token_logprob {
     float logprob; // natural logarithm, of the model's own distribution (before sampling)
 };
 
-// One generated token. text is what became visible by it: whole UTF-8 characters only, so it
-// may be empty or hold the end of earlier tokens.
+// One generated token. text is what became visible by it: whole UTF-8 characters only, so
+// it may be empty or hold the end of earlier tokens.
 struct token_event {
     uint32_t id;
     float logprob;

@@ -4,10 +4,10 @@
 // What went wrong, once for the program (code) and once for the person (text).
 //
 // A function that can fail takes a `struct err *` last and returns bool or a pointer. It
-// leaves the err untouched on success, so calls chain. The text is one complete line without
-// newline: what and why come from the lowest layer, upper layers put the file or the place
-// in front with err_prefix. The text may hold untrusted bytes (names from files): whoever
-// shows it passes it through the sanitizer of its room.
+// leaves the err untouched on success, so calls chain. The text is one complete line
+// without newline: what and why come from the lowest layer, upper layers put the file or
+// the place in front with err_prefix. The text may hold untrusted bytes (names from
+// files): whoever shows it passes it through the sanitizer of its room.
 #ifndef ORIEL_BASE_ERR_H
 #define ORIEL_BASE_ERR_H
 

@@ -1,7 +1,8 @@
 // base/file.h
 // SPDX-License-Identifier: MIT
 //
-// Files: read-only mappings, whole small files, atomic replacement, directories of our own.
+// Files: read-only mappings, whole small files, atomic replacement, directories of our
+// own.
 #ifndef ORIEL_BASE_FILE_H
 #define ORIEL_BASE_FILE_H
 
@@ -24,7 +25,8 @@ struct file_map {
 bool file_map_open(struct file_map *map, const char *path, struct err *err);
 
 // The same for a name in an open directory; a symbolic link is refused.
-bool file_map_open_at(struct file_map *map, int directory, const char *name, struct err *err);
+bool file_map_open_at(struct file_map *map, int directory, const char *name,
+                      struct err *err);
 void file_map_close(struct file_map *map); // also accepts a zeroed or closed map
 bool file_map_unchanged(const struct file_map *map);
 
@@ -38,8 +40,9 @@ bool file_replace(const char *path, const void *bytes, size_t len, struct err *e
 bool file_make_directories(const char *path, struct err *err);
 
 // "$VARIABLE/oriel" or "$HOME/fallback/oriel" (XDG base directories: VARIABLE is
-// XDG_DATA_HOME and fallback ".local/share", and so on; a relative value is ignored, as the
-// specification says). The caller frees it. NULL with ERR_NOT_FOUND when HOME is unset too.
+// XDG_DATA_HOME and fallback ".local/share", and so on; a relative value is ignored, as
+// the specification says). The caller frees it. NULL with ERR_NOT_FOUND when HOME is
+// unset too.
 char *file_xdg_directory(const char *variable, const char *fallback, struct err *err);
 
 #endif

@@ -20,7 +20,8 @@ void log_open(const char *role)
     log_role = role;
     if (setting == NULL || setting[0] < '1' || setting[0] > '3' || setting[1] != ':')
         return;
-    log_fd = open(setting + 2, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+    log_fd =
+        open(setting + 2, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (log_fd >= 0)
         log_max = setting[0] - '0';
 }
@@ -40,8 +41,8 @@ void log_line(enum log_level level, const char *format, ...)
     va_end(args);
     now = clock_ns();
     len = (size_t)snprintf(line, sizeof(line), "%lld.%06lld %s[%d] ",
-                           (long long)(now / 1000000000), (long long)(now / 1000 % 1000000),
-                           log_role, (int)getpid());
+                           (long long)(now / 1000000000),
+                           (long long)(now / 1000 % 1000000), log_role, (int)getpid());
     for (const char *at = text; *at != '\0' && len < sizeof(line) - 1; at++)
         line[len++] = (unsigned char)*at < 0x20 || *at == 0x7F ? '?' : *at;
     line[len++] = '\n';

@@ -14,7 +14,8 @@ static char empty[1];
 
 void str_init(struct str *s, size_t max_bytes)
 {
-    *s = (struct str){ .data = empty, .max = max_bytes > 0 ? max_bytes : STR_MAX_DEFAULT };
+    *s =
+        (struct str){ .data = empty, .max = max_bytes > 0 ? max_bytes : STR_MAX_DEFAULT };
 }
 
 void str_release(struct str *s)

@@ -1,10 +1,10 @@
 // base/str.h
 // SPDX-License-Identifier: MIT
 //
-// A growing byte string. Invariants: data is never NULL after str_init and data[len] == 0;
-// len <= max. It is safe to hold NUL bytes inside. When an append would pass max, the string
-// keeps what it had, `truncated` becomes true and the append returns false: every string that
-// holds outside data states its maximum.
+// A growing byte string. Invariants: data is never NULL after str_init and data[len] ==
+// 0; len <= max. It is safe to hold NUL bytes inside. When an append would pass max, the
+// string keeps what it had, `truncated` becomes true and the append returns false: every
+// string that holds outside data states its maximum.
 #ifndef ORIEL_BASE_STR_H
 #define ORIEL_BASE_STR_H
 

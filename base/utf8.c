@@ -110,7 +110,8 @@ size_t utf8_incomplete_tail(const char *bytes, size_t len)
         uint32_t codepoint;
         bool valid;
 
-        if (need > back && utf8_decode(bytes + len - back, back, &codepoint, &valid) == back)
+        if (need > back &&
+            utf8_decode(bytes + len - back, back, &codepoint, &valid) == back)
             return back;
         if (need > 0)
             return 0;

@@ -103,8 +103,8 @@ struct engine *engine_open(const struct engine_params *params, struct err *err)
         goto fail;
     }
     if (tokenizer_size(engine->tokenizer) > decoder_model(engine->decoder)->vocabulary) {
-        err_set(err, ERR_FORMAT, "%s: %zu tokens, but embeddings for %u", params->model_path,
-                tokenizer_size(engine->tokenizer),
+        err_set(err, ERR_FORMAT, "%s: %zu tokens, but embeddings for %u",
+                params->model_path, tokenizer_size(engine->tokenizer),
                 decoder_model(engine->decoder)->vocabulary);
         goto fail;
     }
@@ -124,6 +124,7 @@ void engine_close(struct engine **handle)
         return;
     decoder_destroy(&engine->decoder);
     gpu_close(&engine->gpu);
+    vocabulary_destroy(&engine->vocabulary);
     template_destroy(&engine->template);
     tokenizer_destroy(&engine->tokenizer);
     gguf_close(&engine->gguf);

@@ -3,15 +3,17 @@
 //
 // The engine: text and images in, tokens out. The whole public face of engine/.
 //
-// Two nouns. `struct engine` is a model on a device: weights, tokenizer, template, KV cache.
-// A request always states the whole prompt; the engine finds what it has computed before and
-// computes only the rest, so no caller keeps account of the cache.
+// Two nouns. `struct engine` is a model on a device: weights, tokenizer, template, KV
+// cache. A request always states the whole prompt; the engine finds what it has computed
+// before and computes only the rest, so no caller keeps account of the cache.
 //
-// One thread at a time may use an engine, except engine_cancel, which may be called from any
-// thread and from signal handlers. The engine never touches the terminal or the database.
+// One thread at a time may use an engine, except engine_cancel, which may be called from
+// any thread and from signal handlers. The engine never touches the terminal or the
+// database.
 //
-// Files of the room: engine.c (this), format/ (GGUF), text/ (tokenizer, template, sampler),
-// gpu/ (device, memory, pipelines, kernels), model/ (decoder), reference/ (plain C kernels).
+// Files of the room: engine.c (this), format/ (GGUF), text/ (tokenizer, template,
+// sampler), gpu/ (device, memory, pipelines, kernels), model/ (decoder), reference/
+// (plain C kernels).
 #ifndef ORIEL_ENGINE_ENGINE_H
 #define ORIEL_ENGINE_ENGINE_H
 
@@ -25,17 +27,18 @@
 
 struct engine;
 
-// Called while something takes long, with what is being done ("reading weights", "compiling
-// kernels", "reading the prompt") and how far it is (0 to 1). Return false to cancel.
+// Called while something takes long, with what is being done ("reading weights",
+// "compiling kernels", "reading the prompt") and how far it is (0 to 1). Return false to
+// cancel.
 typedef bool engine_progress(void *user, const char *stage, double fraction);
 
 struct engine_params {
-    const char *model_path;  // GGUF
-    const char *mmproj_path; // GGUF of the vision projector, or NULL
-    const char *device;      // index or part of a name; NULL: the best one
+    const char *model_path;      // GGUF
+    const char *mmproj_path;     // GGUF of the vision projector, or NULL
+    const char *device;          // index or part of a name; NULL: the best one
     const char *cache_directory; // for the pipeline cache; NULL: nothing is kept on disk
-    uint32_t context_tokens; // 0: the model's own, at most 8192
-    engine_progress *progress; // may be NULL
+    uint32_t context_tokens;     // 0: the model's own, at most 8192
+    engine_progress *progress;   // may be NULL
     void *user;
 };
 
@@ -74,19 +77,19 @@ struct token_ids {
 };
 void token_ids_release(struct token_ids *tokens);
 
-// special: text may name special tokens ("<|im_end|>") and the model's begin token is put in
-// front if it wants one; otherwise the text is only text.
-bool engine_tokenize(const struct engine *engine, const char *text, size_t len, bool special,
-                     struct token_ids *tokens, struct err *err);
+// special: text may name special tokens ("<|im_end|>") and the model's begin token is put
+// in front if it wants one; otherwise the text is only text.
+bool engine_tokenize(const struct engine *engine, const char *text, size_t len,
+                     bool special, struct token_ids *tokens, struct err *err);
 void engine_detokenize(const struct engine *engine, const uint32_t *ids, size_t count,
                        bool show_special, struct str *text);
 
 // The tokenizer alone, without weights or device (for `oriel tokenize`).
 struct engine *engine_open_vocabulary(const char *model_path, struct err *err);
 
-// Applies the model's chat template. tools_json may be NULL. now: seconds since the epoch for
-// templates that print the date. Without a template in the file a plain one is used and
-// *used_fallback set.
+// Applies the model's chat template. tools_json may be NULL. now: seconds since the epoch
+// for templates that print the date. Without a template in the file a plain one is used
+// and *used_fallback set.
 bool engine_render(const struct engine *engine, const struct conversation *conversation,
                    const char *tools_json, int64_t now, struct token_ids *prompt,
                    bool *used_fallback, struct err *err);
@@ -111,8 +114,8 @@ struct engine_request {
 
 struct engine_result {
     enum stop_reason reason;
-    size_t prompt_tokens;  // of the whole prompt
-    size_t reused_tokens;  // of these: found in the KV cache
+    size_t prompt_tokens; // of the whole prompt
+    size_t reused_tokens; // of these: found in the KV cache
     size_t generated_tokens;
     int64_t prompt_ns;     // reading the prompt's own tokens
     int64_t generation_ns; // from the first to the last generated token
@@ -120,8 +123,8 @@ struct engine_result {
     double generation_tokens_per_second;
 };
 
-// A stop by the model, a limit or the person is success. ERR_LIMIT: the prompt is longer than
-// the context (the text has both numbers).
+// A stop by the model, a limit or the person is success. ERR_LIMIT: the prompt is longer
+// than the context (the text has both numbers).
 bool engine_generate(struct engine *engine, const struct engine_request *request,
                      struct engine_result *result, struct err *err);
 
@@ -132,16 +135,19 @@ struct score_params {
     const uint32_t *tokens;
     size_t count;
     size_t window; // 0: the engine's context
-    size_t stride; // 0: half the window. Every token but the first of the text is scored
-                   // once, with at least window - stride tokens before it (where there are)
+    size_t
+        stride; // 0: half the window. Every token but the first of the text is scored
+                // once, with at least window - stride tokens before it (where there are)
     uint32_t top_logprobs; // per token, 0 to 20
     bool (*on_token)(void *user, size_t index, const struct token_event *event);
     // All log-probabilities at the position before token `index`; may be NULL.
-    bool (*on_distribution)(void *user, size_t index, const float *logprobs, size_t count);
+    bool (*on_distribution)(void *user, size_t index, const float *logprobs,
+                            size_t count);
     engine_progress *progress;
     void *user;
 };
-bool engine_score(struct engine *engine, const struct score_params *params, struct err *err);
+bool engine_score(struct engine *engine, const struct score_params *params,
+                  struct err *err);
 
 // Reads `prompt_tokens` and generates `generated_tokens` with nothing reused: one run.
 struct bench_run {

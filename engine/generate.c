@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: MIT
 //
 // One reply: reads the part of the prompt that is not in the cache, then token by token
-// chooses, shows and feeds back. Only as many logits are looked at as the sampler can need.
+// chooses, shows and feeds back. Only as many logits are looked at as the sampler can
+// need.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "engine/private.h"
-#include "engine/text/sampler.h"
+#include "engine/text/sampler_create.h"
 #include "engine/text/stop.h"
 
 // How many of the highest logits are handed to a sampler that does not need all.
@@ -89,8 +90,8 @@ static int by_logit(const void *a, const void *b)
 static void take_top(struct generation *g, const struct decoder_logits *logits)
 {
     struct candidates *candidates = &g->candidates;
-    uint32_t slices = logits->peak_count < TOP_CANDIDATES ? logits->peak_count
-                                                          : TOP_CANDIDATES;
+    uint32_t slices =
+        logits->peak_count < TOP_CANDIDATES ? logits->peak_count : TOP_CANDIDATES;
     double floor_logit;
 
     for (uint32_t i = 0; i < logits->peak_count; i++)
@@ -131,8 +132,8 @@ static bool choose(void *user, const struct decoder_logits *logits)
         take_all(&g->candidates, logits);
     else
         take_top(g, logits);
-    g->sampled = sampler_choose(g->sampler, &g->candidates, &g->token, &g->logprob, g->top,
-                                &g->top_count, &g->err);
+    g->sampled = sampler_choose(g->sampler, &g->candidates, &g->token, &g->logprob,
+                                g->top, &g->top_count, &g->err);
     return g->sampled;
 }
 
@@ -177,7 +178,8 @@ static bool emit(struct generation *g, bool with_token)
         .top_count = with_token ? g->top_count : 0,
         .time_ns = clock_ns() - g->start_ns,
     };
-    bool go_on = g->request->on_token == NULL || g->request->on_token(g->request->user, &event);
+    bool go_on =
+        g->request->on_token == NULL || g->request->on_token(g->request->user, &event);
 
     str_reset(&g->visible);
     return go_on;
@@ -204,7 +206,8 @@ static bool show_token(struct generation *g, enum stop_reason *reason)
 static bool reply(struct generation *g, struct engine_result *result, struct err *err)
 {
     const struct generation_settings *settings = g->request->settings;
-    uint32_t room = decoder_context(g->engine->decoder) - (uint32_t)g->request->prompt_count;
+    uint32_t room =
+        decoder_context(g->engine->decoder) - (uint32_t)g->request->prompt_count;
     int64_t first_ns = 0;
 
     g->start_ns = clock_ns();
@@ -221,7 +224,8 @@ static bool reply(struct generation *g, struct engine_result *result, struct err
             break;
         if (sampler_finished(g->sampler))
             result->reason = STOP_END;
-        else if (settings->max_tokens > 0 && result->generated_tokens >= settings->max_tokens)
+        else if (settings->max_tokens > 0 &&
+                 result->generated_tokens >= settings->max_tokens)
             result->reason = STOP_LENGTH;
         else if (result->generated_tokens > room)
             result->reason = STOP_CONTEXT;
@@ -241,7 +245,8 @@ static bool reply(struct generation *g, struct engine_result *result, struct err
     return true;
 }
 
-static bool read_prompt(struct generation *g, struct engine_result *result, struct err *err)
+static bool read_prompt(struct generation *g, struct engine_result *result,
+                        struct err *err)
 {
     const struct engine_request *request = g->request;
     struct decoder *decoder = g->engine->decoder;
@@ -264,7 +269,10 @@ static bool prepare(struct generation *g, struct err *err)
     const struct generation_settings *settings = g->request->settings;
     uint32_t vocabulary = decoder_model(g->engine->decoder)->vocabulary;
 
-    g->sampler = sampler_create(settings, g->engine->tokenizer, err);
+    if (sampler_needs_vocabulary(settings) && g->engine->vocabulary == NULL)
+        g->engine->vocabulary = vocabulary_of_tokenizer(g->engine->tokenizer);
+    g->sampler = sampler_create_with(settings, tokenizer_size(g->engine->tokenizer),
+                                     g->engine->vocabulary, err);
     if (g->sampler == NULL)
         return false;
     g->stops = stop_matcher_create(settings->stop, settings->stop_count, err);
@@ -306,9 +314,9 @@ bool engine_generate(struct engine *engine, const struct engine_request *request
     }
     result->prompt_tokens_per_second =
         per_second(result->prompt_tokens - result->reused_tokens, result->prompt_ns);
-    result->generation_tokens_per_second = per_second(
-        result->generated_tokens > 0 ? result->generated_tokens - 1 : 0,
-        result->generation_ns);
+    result->generation_tokens_per_second =
+        per_second(result->generated_tokens > 0 ? result->generated_tokens - 1 : 0,
+                   result->generation_ns);
     sampler_destroy(&g.sampler);
     stop_matcher_destroy(&g.stops);
     free(g.candidates.items);

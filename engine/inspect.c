@@ -28,14 +28,14 @@ static const char *type_name(enum gpu_device_type type)
 
 static json_t *traits_json(const struct gpu_traits *t)
 {
-    return json_pack("{s:b, s:b, s:b, s:b, s:b, s:b, s:b, s:b, s:i, s:I, s:I, s:I, s:i, s:i}",
-                     "subgroup", t->subgroup, "texel", t->texel, "unified", t->unified, "fp16",
-                     t->fp16, "storage16", t->storage16, "int8", t->int8, "storage8",
-                     t->storage8, "dot8", t->dot8, "subgroup_size", (int)t->subgroup_size,
-                     "max_range_bytes", (json_int_t)t->max_range, "max_allocation_bytes",
-                     (json_int_t)t->max_allocation, "max_texels", (json_int_t)t->max_texels,
-                     "max_shared_bytes", (int)t->max_shared_bytes, "max_invocations",
-                     (int)t->max_invocations);
+    return json_pack(
+        "{s:b, s:b, s:b, s:b, s:b, s:b, s:b, s:b, s:i, s:I, s:I, s:I, s:i, s:i}",
+        "subgroup", t->subgroup, "texel", t->texel, "unified", t->unified, "fp16",
+        t->fp16, "storage16", t->storage16, "int8", t->int8, "storage8", t->storage8,
+        "dot8", t->dot8, "subgroup_size", (int)t->subgroup_size, "max_range_bytes",
+        (json_int_t)t->max_range, "max_allocation_bytes", (json_int_t)t->max_allocation,
+        "max_texels", (json_int_t)t->max_texels, "max_shared_bytes",
+        (int)t->max_shared_bytes, "max_invocations", (int)t->max_invocations);
 }
 
 static json_t *choices_json(const struct gpu_traits *traits)
@@ -45,9 +45,9 @@ static json_t *choices_json(const struct gpu_traits *traits)
     json_t *array = json_array();
 
     for (size_t i = 0; i < count; i++)
-        json_array_append_new(array, json_pack("{s:s, s:s, s:s}", "operation",
-                                               choices[i].operation, "variant",
-                                               choices[i].variant, "why", choices[i].why));
+        json_array_append_new(
+            array, json_pack("{s:s, s:s, s:s}", "operation", choices[i].operation,
+                             "variant", choices[i].variant, "why", choices[i].why));
     return array;
 }
 
@@ -65,10 +65,11 @@ char *engine_devices_json(struct err *err)
         snprintf(api, sizeof(api), "%u.%u.%u", t->api_version >> 22 & 0x7F,
                  t->api_version >> 12 & 0x3FF, t->api_version & 0xFFF);
         json_array_append_new(
-            array, json_pack("{s:i, s:s, s:s, s:s, s:s, s:I, s:o, s:o}", "index", (int)i,
-                             "name", t->name, "driver", t->driver, "api", api, "type",
-                             type_name(t->type), "memory_bytes", (json_int_t)t->memory_bytes,
-                             "traits", traits_json(t), "kernels", choices_json(t)));
+            array,
+            json_pack("{s:i, s:s, s:s, s:s, s:s, s:I, s:o, s:o}", "index", (int)i, "name",
+                      t->name, "driver", t->driver, "api", api, "type",
+                      type_name(t->type), "memory_bytes", (json_int_t)t->memory_bytes,
+                      "traits", traits_json(t), "kernels", choices_json(t)));
     }
     if (count > 0)
         text = json_dumps(array, JSON_COMPACT);
@@ -81,12 +82,12 @@ char *engine_devices_json(struct err *err)
 
 static bool add_result(void *user, const struct kernel_result *result)
 {
-    json_array_append_new(
-        user, json_pack("{s:s, s:s, s:s, s:f, s:f, s:b, s:f}", "kernel", result->kernel,
-                        "variant", result->variant, "case", result->name, "error",
-                        result->error, "tolerance", result->tolerance, "passed",
-                        result->error <= result->tolerance, "milliseconds",
-                        result->milliseconds));
+    json_array_append_new(user, json_pack("{s:s, s:s, s:s, s:f, s:f, s:b, s:f}", "kernel",
+                                          result->kernel, "variant", result->variant,
+                                          "case", result->name, "error", result->error,
+                                          "tolerance", result->tolerance, "passed",
+                                          result->error <= result->tolerance,
+                                          "milliseconds", result->milliseconds));
     return true;
 }
 

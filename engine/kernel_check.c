@@ -1,8 +1,8 @@
 // engine/kernel_check.c
 // SPDX-License-Identifier: MIT
 //
-// Inputs are random but the same everywhere. Each check uploads its inputs, records one typed
-// call, and compares what comes back with engine/reference/.
+// Inputs are random but the same everywhere. Each check uploads its inputs, records one
+// typed call, and compares what comes back with engine/reference/.
 #include "engine/kernel_check.h"
 
 #include <math.h>
@@ -81,11 +81,11 @@ static const struct scale_fields {
     enum quant_type type;
     int offsets[2]; // -1: none
 } scale_fields[] = {
-    { QUANT_Q4_0, { 0, -1 } },  { QUANT_Q4_1, { 0, 2 } },   { QUANT_Q5_0, { 0, -1 } },
-    { QUANT_Q5_1, { 0, 2 } },   { QUANT_Q8_0, { 0, -1 } },  { QUANT_Q2_K, { 80, 82 } },
-    { QUANT_Q3_K, { 108, -1 } }, { QUANT_Q4_K, { 0, 2 } },  { QUANT_Q5_K, { 0, 2 } },
+    { QUANT_Q4_0, { 0, -1 } },   { QUANT_Q4_1, { 0, 2 } },    { QUANT_Q5_0, { 0, -1 } },
+    { QUANT_Q5_1, { 0, 2 } },    { QUANT_Q8_0, { 0, -1 } },   { QUANT_Q2_K, { 80, 82 } },
+    { QUANT_Q3_K, { 108, -1 } }, { QUANT_Q4_K, { 0, 2 } },    { QUANT_Q5_K, { 0, 2 } },
     { QUANT_Q6_K, { 208, -1 } }, { QUANT_IQ4_NL, { 0, -1 } }, { QUANT_IQ4_XS, { 0, -1 } },
-    { QUANT_MXFP4, { -1, -1 } }, { QUANT_F32, { -1, -1 } }, { QUANT_F16, { -1, -1 } },
+    { QUANT_MXFP4, { -1, -1 } }, { QUANT_F32, { -1, -1 } },   { QUANT_F16, { -1, -1 } },
     { QUANT_BF16, { -1, -1 } },
 };
 #define TYPE_COUNT (sizeof(scale_fields) / sizeof(scale_fields[0]))
@@ -128,18 +128,19 @@ static uint8_t *random_weights(struct check *check, const struct scale_fields *f
 }
 
 // A device buffer that holds `values`, or zeros. NULL when the device refuses.
-static const struct gpu_buffer *upload(struct check *check, const void *values, size_t bytes)
+static const struct gpu_buffer *upload(struct check *check, const void *values,
+                                       size_t bytes)
 {
     struct gpu_buffer *buffer = &check->buffers[check->buffer_count];
 
     if (check->buffer_count == MAX_BUFFERS)
         bug("a check uses too many buffers");
-    if (!gpu_buffer_create(check->gpu, buffer, bytes, GPU_PLACE_DEVICE, "check", check->err))
+    if (!gpu_buffer_create(check->gpu, buffer, bytes, GPU_PLACE_DEVICE, "check",
+                           check->err))
         return NULL;
     check->buffer_count++;
     if (!gpu_zero(check->gpu, buffer, check->err) ||
-        (values != NULL &&
-         !gpu_write(check->gpu, buffer, 0, values, bytes, check->err)))
+        (values != NULL && !gpu_write(check->gpu, buffer, 0, values, bytes, check->err)))
         return NULL;
     return buffer;
 }
@@ -225,8 +226,9 @@ static bool report(struct check *check, const char *kernel, const char *variant,
 // ---------------------------------------------------------------------------
 // The checks
 
-// Products of every type with one, a few and many tokens, by way of matrix.c. Row counts are
-// no multiples of eight, columns no multiples of a scale unit where the type allows it.
+// Products of every type with one, a few and many tokens, by way of matrix.c. Row counts
+// are no multiples of eight, columns no multiples of a scale unit where the type allows
+// it.
 static bool check_product(struct check *check, const struct scale_fields *fields,
                           uint32_t tokens)
 {
@@ -253,7 +255,8 @@ static bool check_product(struct check *check, const struct scale_fields *fields
     reference_matmul(x, fields->type, weights, want, tokens, rows, columns);
     reference_add_bias(want, bias, want, tokens, rows);
     reference_add(want, old, want, (size_t)tokens * rows);
-    if (!matrix_create(check->gpu, NULL, tensors, 1, false, &matrix, NULL, NULL, check->err))
+    if (!matrix_create(check->gpu, NULL, tensors, 1, false, &matrix, NULL, NULL,
+                       check->err))
         return false;
     float *wide = no_floats(check, (size_t)room * columns);
     memcpy(wide, x, (size_t)tokens * columns * sizeof(*x));
@@ -278,8 +281,8 @@ static bool check_product(struct check *check, const struct scale_fields *fields
         milliseconds = (double)(clock_ns() - start) / 1e6;
     }
     ok = ok && report(check, tokens > 1 ? "matmul" : "matvec",
-                      device_format_traits(matrix.pieces[0].format)->name, name, product.y,
-                      want, tokens, rows, stride, SUM_TOLERANCE, milliseconds);
+                      device_format_traits(matrix.pieces[0].format)->name, name,
+                      product.y, want, tokens, rows, stride, SUM_TOLERANCE, milliseconds);
     matrix_destroy(check->gpu, &matrix);
     return ok;
 }
@@ -302,7 +305,8 @@ static bool check_embed(struct check *check, const struct scale_fields *fields)
     bool ok;
 
     reference_embed(fields->type, weights, tokens, want, count, columns, 1.5);
-    if (!matrix_create(check->gpu, NULL, tensors, 1, false, &matrix, NULL, NULL, check->err))
+    if (!matrix_create(check->gpu, NULL, tensors, 1, false, &matrix, NULL, NULL,
+                       check->err))
         return false;
     const struct gpu_buffer *ids = upload(check, tokens, sizeof(tokens));
     const struct gpu_buffer *y = upload_floats(check, NULL, (size_t)count * columns);
@@ -365,7 +369,8 @@ static bool check_glu(struct check *check, enum kernel_activation activation)
     x[1] = 200.0f;
     for (size_t r = 0; r < rows; r++)
         reference_gate(activation == KERNEL_SILU ? REFERENCE_SILU : REFERENCE_GELU_TANH,
-                       x + r * 2 * width, x + r * 2 * width + width, want + r * width, width);
+                       x + r * 2 * width, x + r * 2 * width + width, want + r * width,
+                       width);
     call.x = upload_floats(check, x, (size_t)rows * 2 * width);
     call.y = upload_floats(check, NULL, (size_t)rows * width);
     return call.x != NULL && call.y != NULL &&
@@ -373,8 +378,8 @@ static bool check_glu(struct check *check, enum kernel_activation activation)
                gpu_record_begin(check->recording, check->err) &&
                    kernel_glu(check->gpu, check->recording, &call, check->err),
                &milliseconds) &&
-           report(check, "glu", "", activation == KERNEL_SILU ? "silu" : "gelu", call.y, want,
-                  rows, width, width, FUNCTION_TOLERANCE, milliseconds);
+           report(check, "glu", "", activation == KERNEL_SILU ? "silu" : "gelu", call.y,
+                  want, rows, width, width, FUNCTION_TOLERANCE, milliseconds);
 }
 
 struct attention_shape {
@@ -392,11 +397,12 @@ static const struct attention_shape attention_shapes[] = {
     { 3, 1, 8, 8, 130, 1, 0, 0, true, false, "3/1 heads of 8 at 130" },
 };
 
-// The rotated queries, keys and values that rope leaves for attention, from the reference.
+// The rotated queries, keys and values that rope leaves for attention, from the
+// reference.
 struct attention_data {
-    float *qkv;              // [tokens][heads + 2 kv_heads][head_dim]: the kernel's input
-    float *queries;          // [tokens][heads][head_dim], normed and rotated
-    float *keys, *values;    // [positions][kv_heads][head_dim], all of them
+    float *qkv;           // [tokens][heads + 2 kv_heads][head_dim]: the kernel's input
+    float *queries;       // [tokens][heads][head_dim], normed and rotated
+    float *keys, *values; // [positions][kv_heads][head_dim], all of them
     float *query_norm, *key_norm;
     uint32_t positions, context, stride;
 };
@@ -463,8 +469,8 @@ static void make_attention_data(struct check *check, const struct attention_shap
                data->values + s->position * per_position);
 }
 
-// [positions][kv_heads][head_dim] to the cache's [kv_heads][context][head_dim]; the positions
-// that rope has to write stay zero.
+// [positions][kv_heads][head_dim] to the cache's [kv_heads][context][head_dim]; the
+// positions that rope has to write stay zero.
 static float *cache_of(struct check *check, const struct attention_shape *s,
                        const struct attention_data *data, const float *values)
 {
@@ -478,9 +484,8 @@ static float *cache_of(struct check *check, const struct attention_shape *s,
     return cache;
 }
 
-static const struct gpu_buffer *upload_angles(struct check *check,
-                                              const struct attention_shape *s,
-                                              uint32_t positions)
+static const struct gpu_buffer *
+upload_angles(struct check *check, const struct attention_shape *s, uint32_t positions)
 {
     struct rope_params params = { .base = 10000.0, .scale = 1.0, .attn_factor = 1.0 };
     double *frequencies = keep(check, alloc_array(s->rotated / 2, sizeof(*frequencies)));
@@ -564,13 +569,15 @@ static bool check_attention(struct check *check, const struct attention_shape *s
     if (ok)
         gpu_record_barrier(check->recording);
     return run(check,
-               ok && kernel_attention(check->gpu, check->recording, &attention, check->err),
+               ok &&
+                   kernel_attention(check->gpu, check->recording, &attention, check->err),
                &milliseconds) &&
            report(check, "rope", "", s->name, rope.queries, data.queries, s->tokens,
                   (size_t)s->heads * s->head_dim, (size_t)s->heads * s->head_dim,
                   SUM_TOLERANCE, milliseconds) &&
            report(check, "attention", "", s->name, attention.y, want, s->tokens,
-                  (size_t)s->heads * s->head_dim, y_stride, FUNCTION_TOLERANCE, milliseconds);
+                  (size_t)s->heads * s->head_dim, y_stride, FUNCTION_TOLERANCE,
+                  milliseconds);
 }
 
 static bool check_softcap(struct check *check)
@@ -671,8 +678,8 @@ static bool check_route_and_mix(struct check *check)
          gpu_record_end(check->recording, check->err) &&
          gpu_run(check->recording, check->err);
     return ok &&
-           report(check, "route", "", "3 of 13 experts", route.weights, weights, tokens, used,
-                  used, FUNCTION_TOLERANCE, 0) &&
+           report(check, "route", "", "3 of 13 experts", route.weights, weights, tokens,
+                  used, used, FUNCTION_TOLERANCE, 0) &&
            report(check, "mix", "", "3 experts of 70", mix.y, want, tokens, width, stride,
                   FUNCTION_TOLERANCE, 0);
 }

@@ -30,8 +30,8 @@ static bool keep_highest(void *user, const struct decoder_logits *logits)
     return true;
 }
 
-static bool feed(struct engine *engine, const uint32_t *tokens, size_t count, uint32_t *best,
-                 int64_t *took_ns, struct err *err)
+static bool feed(struct engine *engine, const uint32_t *tokens, size_t count,
+                 uint32_t *best, int64_t *took_ns, struct err *err)
 {
     int64_t start = clock_ns();
     struct decoder_pass pass = {
@@ -55,11 +55,12 @@ bool engine_bench(struct engine *engine, struct bench_run *run, struct err *err)
     uint32_t best = 0;
     bool ok = true;
 
-    if (run->prompt_tokens == 0 || run->generated_tokens > decoder_context(engine->decoder) ||
+    if (run->prompt_tokens == 0 ||
+        run->generated_tokens > decoder_context(engine->decoder) ||
         run->prompt_tokens > decoder_context(engine->decoder) - run->generated_tokens)
-        return err_set(err, ERR_LIMIT, "%zu + %zu tokens do not fit into the context of %u",
-                       run->prompt_tokens, run->generated_tokens,
-                       decoder_context(engine->decoder));
+        return err_set(
+            err, ERR_LIMIT, "%zu + %zu tokens do not fit into the context of %u",
+            run->prompt_tokens, run->generated_tokens, decoder_context(engine->decoder));
     prompt = alloc_array(run->prompt_tokens, sizeof(*prompt));
     for (size_t i = 0; i < run->prompt_tokens; i++)
         prompt[i] = (uint32_t)((i * 7919 + 104729) % vocabulary);
@@ -85,7 +86,8 @@ struct bench_buffers {
 };
 
 // The fastest of a few runs, in seconds.
-static bool time_recording(struct gpu_recording *recording, double *seconds, struct err *err)
+static bool time_recording(struct gpu_recording *recording, double *seconds,
+                           struct err *err)
 {
     *seconds = 1e9;
     for (int i = 0; i < REPEATS; i++) {
@@ -108,14 +110,15 @@ static bool measure_read(struct gpu *gpu, struct bench_buffers *b, double *per_s
 
     if (!gpu_record_begin(b->recording, err) ||
         !kernel_limits_read(gpu, b->recording, &b->x, &b->y, &bytes, err) ||
-        !gpu_record_end(b->recording, err) || !time_recording(b->recording, &seconds, err))
+        !gpu_record_end(b->recording, err) ||
+        !time_recording(b->recording, &seconds, err))
         return false;
     *per_second = (double)bytes / seconds;
     return true;
 }
 
-static bool measure_arithmetic(struct gpu *gpu, struct bench_buffers *b, double *per_second,
-                               struct err *err)
+static bool measure_arithmetic(struct gpu *gpu, struct bench_buffers *b,
+                               double *per_second, struct err *err)
 {
     uint64_t multiply_adds;
     double seconds = 0;
@@ -123,8 +126,8 @@ static bool measure_arithmetic(struct gpu *gpu, struct bench_buffers *b, double 
     // More rounds until the start of a submission no longer counts.
     for (uint32_t rounds = 16; rounds <= 1 << 16 && seconds < 0.02; rounds *= 4) {
         if (!gpu_record_begin(b->recording, err) ||
-            !kernel_limits_arithmetic(gpu, b->recording, &b->x, &b->y, rounds, &multiply_adds,
-                                      err) ||
+            !kernel_limits_arithmetic(gpu, b->recording, &b->x, &b->y, rounds,
+                                      &multiply_adds, err) ||
             !gpu_record_end(b->recording, err) ||
             !time_recording(b->recording, &seconds, err))
             return false;
@@ -133,7 +136,8 @@ static bool measure_arithmetic(struct gpu *gpu, struct bench_buffers *b, double 
     return true;
 }
 
-bool engine_bench_limits(struct engine *engine, struct bench_limits *limits, struct err *err)
+bool engine_bench_limits(struct engine *engine, struct bench_limits *limits,
+                         struct err *err)
 {
     struct gpu *gpu = engine->gpu;
     struct bench_buffers b = { .recording = gpu_recording_create(gpu, err) };

@@ -11,13 +11,15 @@
 #include "engine/format/gguf.h"
 #include "engine/gpu/gpu.h"
 #include "engine/model/decoder.h"
+#include "engine/text/sampler_vocabulary.h"
 #include "engine/text/template.h"
 #include "engine/text/tokenizer.h"
 
 struct engine {
     struct gguf *gguf;
     struct tokenizer *tokenizer;
-    struct template *template; // NULL: the file has none, or none that parses
+    struct vocabulary *vocabulary; // for constraints and DRY; made when first needed
+    struct template *template;     // NULL: the file has none, or none that parses
     bool template_is_fallback;
     struct gpu *gpu;         // NULL: opened for the vocabulary only
     struct decoder *decoder; // NULL likewise

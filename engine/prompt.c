@@ -67,8 +67,8 @@ void token_ids_release(struct token_ids *tokens)
     *tokens = (struct token_ids){ .ids = NULL };
 }
 
-static bool encode(const struct engine *engine, const struct text_piece *pieces, size_t count,
-                   bool add_bos, struct token_ids *tokens, struct err *err)
+static bool encode(const struct engine *engine, const struct text_piece *pieces,
+                   size_t count, bool add_bos, struct token_ids *tokens, struct err *err)
 {
     struct token_list list = { .ids = NULL };
 
@@ -80,8 +80,8 @@ static bool encode(const struct engine *engine, const struct text_piece *pieces,
     return true;
 }
 
-bool engine_tokenize(const struct engine *engine, const char *text, size_t len, bool special,
-                     struct token_ids *tokens, struct err *err)
+bool engine_tokenize(const struct engine *engine, const char *text, size_t len,
+                     bool special, struct token_ids *tokens, struct err *err)
 {
     struct text_piece piece = { text, len, special };
 
@@ -115,7 +115,8 @@ static json_t *content_json(const struct message *message, struct err *err)
     str_init(&text, 0);
     for (size_t i = 0; i < message->part_count; i++) {
         if (message->parts[i].kind == PART_IMAGE) {
-            err_set(err, ERR_UNSUPPORTED, "the model has no vision: it cannot see pictures");
+            err_set(err, ERR_UNSUPPORTED,
+                    "the model has no vision: it cannot see pictures");
             str_release(&text);
             return NULL;
         }
@@ -140,9 +141,9 @@ static json_t *messages_json(const struct conversation *conversation, struct err
             json_decref(messages);
             return NULL;
         }
-        json_array_append_new(messages, json_pack("{s:s, s:o}", "role",
-                                                  role_name(message->role), "content",
-                                                  content));
+        json_array_append_new(messages,
+                              json_pack("{s:s, s:o}", "role", role_name(message->role),
+                                        "content", content));
     }
     return messages;
 }
@@ -178,10 +179,10 @@ static json_t *template_globals(const struct engine *engine,
             return NULL;
         }
     }
-    globals = json_pack("{s:o, s:b, s:o, s:o}", "messages", messages, "add_generation_prompt",
-                        1, "bos_token",
-                        special_token(engine, tokenizer_bos(engine->tokenizer)), "eos_token",
-                        special_token(engine, tokenizer_eos(engine->tokenizer)));
+    globals =
+        json_pack("{s:o, s:b, s:o, s:o}", "messages", messages, "add_generation_prompt",
+                  1, "bos_token", special_token(engine, tokenizer_bos(engine->tokenizer)),
+                  "eos_token", special_token(engine, tokenizer_eos(engine->tokenizer)));
     if (tools != NULL)
         json_object_set_new(globals, "tools", tools);
     return globals;

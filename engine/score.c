@@ -1,9 +1,9 @@
 // engine/score.c
 // SPDX-License-Identifier: MIT
 //
-// Log-probabilities of a given text. A text longer than the window is read in windows that
-// overlap: each next one begins `stride` tokens later, and only the tokens that the one
-// before has not scored count.
+// Log-probabilities of a given text. A text longer than the window is read in windows
+// that overlap: each next one begins `stride` tokens later, and only the tokens that the
+// one before has not scored count.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,13 +86,13 @@ static bool score_next(void *user, const struct decoder_logits *logits)
         .text = text.data,
         .text_len = text.len,
         .top = top,
-        .top_count = find_top(s->logprobs, logits->count,
-                              params->top_logprobs < MAX_TOP ? params->top_logprobs : MAX_TOP,
-                              top),
+        .top_count = find_top(
+            s->logprobs, logits->count,
+            params->top_logprobs < MAX_TOP ? params->top_logprobs : MAX_TOP, top),
     };
     if (!isfinite(event.logprob))
-        go_on = err_set(&s->err, ERR_FORMAT, "the model produced invalid numbers at token %zu",
-                        index);
+        go_on = err_set(&s->err, ERR_FORMAT,
+                        "the model produced invalid numbers at token %zu", index);
     else
         go_on = params->on_token(params->user, index, &event);
     str_release(&text);
@@ -109,7 +109,8 @@ static bool report(void *user, const char *stage, double fraction)
                                fmin(done / (double)s->params->count, 1.0));
 }
 
-bool engine_score(struct engine *engine, const struct score_params *given, struct err *err)
+bool engine_score(struct engine *engine, const struct score_params *given,
+                  struct err *err)
 {
     struct score_params params = *given;
     struct scoring s = { .engine = engine, .params = &params, .scored = 1 };
@@ -119,13 +120,14 @@ bool engine_score(struct engine *engine, const struct score_params *given, struc
     params.window = params.window > 0 ? params.window : context;
     params.stride = params.stride > 0 ? params.stride : (params.window + 1) / 2;
     if (params.window > context || params.window < 2 || params.stride >= params.window)
-        return err_set(err, ERR_USAGE,
-                       "a window of %zu with a stride of %zu: the window must be 2 to %zu, the "
-                       "stride smaller",
-                       params.window, params.stride, context);
+        return err_set(
+            err, ERR_USAGE,
+            "a window of %zu with a stride of %zu: the window must be 2 to %zu, the "
+            "stride smaller",
+            params.window, params.stride, context);
     engine->cancelled = false;
-    s.logprobs = alloc_array(decoder_model(engine->decoder)->vocabulary,
-                             sizeof(*s.logprobs));
+    s.logprobs =
+        alloc_array(decoder_model(engine->decoder)->vocabulary, sizeof(*s.logprobs));
     while (ok && s.scored < params.count) {
         size_t left = params.count - s.window_start;
         struct decoder_pass pass = {

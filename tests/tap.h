@@ -3,8 +3,8 @@
 //
 // The test harness: a table of cases whose names are sentences, printed as TAP.
 //
-//     static const struct test tests[] = { { "rejects a longer one", rejects_a_longer_one } };
-//     TAP_MAIN(tests)
+//     static const struct test tests[] = { { "rejects a longer one", rejects_a_longer_one
+//     } }; TAP_MAIN(tests)
 //
 // Run one with a substring of its name, list all with --list. A failed CHECK prints both
 // values and fails the case, which goes on; REQUIRE leaves the case; tap_skip says why.
@@ -33,7 +33,8 @@ __attribute__((unused)) static void tap_note(const char *file, int line, const c
     tap_failures++;
 }
 
-__attribute__((unused, format(printf, 1, 2))) static void tap_skip(const char *format, ...)
+__attribute__((unused, format(printf, 1, 2))) static void tap_skip(const char *format,
+                                                                   ...)
 {
     va_list args;
 
@@ -69,7 +70,8 @@ __attribute__((unused, format(printf, 1, 2))) static void tap_skip(const char *f
     do {                                                                                 \
         const char *got_ = (got), *want_ = (want);                                       \
         if (got_ == NULL || strcmp(got_, want_) != 0) {                                  \
-            printf("# got \"%s\", want \"%s\"\n", got_ != NULL ? got_ : "(null)", want_); \
+            printf("# got \"%s\", want \"%s\"\n", got_ != NULL ? got_ : "(null)",        \
+                   want_);                                                               \
             tap_note(__FILE__, __LINE__, #got " == " #want);                             \
         }                                                                                \
     } while (0)
@@ -78,13 +80,14 @@ __attribute__((unused, format(printf, 1, 2))) static void tap_skip(const char *f
     do {                                                                                 \
         double got_ = (double)(got), want_ = (double)(want);                             \
         if (!(fabs(got_ - want_) <= (double)(tolerance))) {                              \
-            printf("# got %.9g, want %.9g within %g\n", got_, want_, (double)(tolerance)); \
+            printf("# got %.9g, want %.9g within %g\n", got_, want_,                     \
+                   (double)(tolerance));                                                 \
             tap_note(__FILE__, __LINE__, #got " is near " #want);                        \
         }                                                                                \
     } while (0)
 
-__attribute__((unused)) static int tap_main(const struct test *tests, size_t count, int argc,
-                                            char **argv)
+__attribute__((unused)) static int tap_main(const struct test *tests, size_t count,
+                                            int argc, char **argv)
 {
     const char *filter = argc > 1 ? argv[1] : "";
     int number = 0, failed = 0;

@@ -51,8 +51,8 @@ bool gpu_check(struct gpu *gpu, struct err *err, VkResult result, const char *ca
     if (text == NULL)
         return err_set(err, ERR_DEVICE, "%.*s failed with VkResult %d",
                        (int)strcspn(call, "("), call, (int)result);
-    return err_set(err, memory ? ERR_MEMORY : ERR_DEVICE, "%.*s: %s", (int)strcspn(call, "("),
-                   call, text);
+    return err_set(err, memory ? ERR_MEMORY : ERR_DEVICE, "%.*s: %s",
+                   (int)strcspn(call, "("), call, text);
 }
 
 static bool create_instance(VkInstance *instance, struct err *err)
@@ -105,8 +105,8 @@ size_t gpu_list(struct gpu_traits **list, struct err *err)
 static int preference(const struct gpu_traits *traits)
 {
     static const int order[] = {
-        [GPU_DISCRETE] = 4, [GPU_INTEGRATED] = 3, [GPU_VIRTUAL] = 2, [GPU_OTHER] = 1,
-        [GPU_CPU] = 0,
+        [GPU_DISCRETE] = 4, [GPU_INTEGRATED] = 3, [GPU_VIRTUAL] = 2,
+        [GPU_OTHER] = 1,    [GPU_CPU] = 0,
     };
 
     return order[traits->type];

@@ -6,12 +6,12 @@
 // waited for. Nothing above this room names a Vulkan type.
 //
 // Files: device.c (instance, choice, queue), traits.c (what the device can do), memory.c
-// (buffers, transfers), pipeline.c (kernels, pipeline cache), recording.c (command buffers,
-// submission).
+// (buffers, transfers), pipeline.c (kernels, pipeline cache), recording.c (command
+// buffers, submission).
 //
-// Invariants: (1) after a device is lost `failed` is set and every later call fails at once.
-// (2) A buffer or kernel outlives each recording that names it. (3) What a
-// new buffer holds is undefined. One thread at a time.
+// Invariants: (1) after a device is lost `failed` is set and every later call fails at
+// once. (2) A buffer or kernel outlives each recording that names it. (3) What a new
+// buffer holds is undefined. One thread at a time.
 #ifndef ORIEL_ENGINE_GPU_GPU_H
 #define ORIEL_ENGINE_GPU_GPU_H
 
@@ -23,9 +23,9 @@
 
 enum gpu_device_type { GPU_OTHER, GPU_INTEGRATED, GPU_DISCRETE, GPU_VIRTUAL, GPU_CPU };
 
-// What the device can do, read once. Kernel variants are chosen by these alone. Traits named
-// in ORIEL_DISABLE (comma-separated: subgroup, texel, fp16, ...) are masked out, so that each
-// path can be run on a device that has more.
+// What the device can do, read once. Kernel variants are chosen by these alone. Traits
+// named in ORIEL_DISABLE (comma-separated: subgroup, texel, fp16, ...) are masked out, so
+// that each path can be run on a device that has more.
 struct gpu_traits {
     char name[256];
     char driver[256];
@@ -58,15 +58,15 @@ bool gpu_traits_have(const struct gpu_traits *traits, const char *names);
 
 struct gpu;
 struct gpu_params {
-    const char *device; // index, or part of a name; NULL: the best
+    const char *device;          // index, or part of a name; NULL: the best
     const char *cache_directory; // pipeline cache; NULL: none
 };
 struct gpu *gpu_open(const struct gpu_params *params, struct err *err);
 void gpu_close(struct gpu **gpu);
 const struct gpu_traits *gpu_traits(const struct gpu *gpu);
 
-// All devices of the machine. *list is allocated (free it); 0 with err set when there is no
-// Vulkan at all.
+// All devices of the machine. *list is allocated (free it); 0 with err set when there is
+// no Vulkan at all.
 size_t gpu_list(struct gpu_traits **list, struct err *err);
 
 // ---------------------------------------------------------------------------
@@ -86,13 +86,14 @@ struct gpu_buffer {
 // name is for the validation layer and messages. ERR_MEMORY gives the numbers.
 bool gpu_buffer_create(struct gpu *gpu, struct gpu_buffer *buffer, uint64_t size,
                        enum gpu_placement placement, const char *name, struct err *err);
-void gpu_buffer_destroy(struct gpu *gpu, struct gpu_buffer *buffer); // accepts a zeroed one
+void gpu_buffer_destroy(struct gpu *gpu,
+                        struct gpu_buffer *buffer); // accepts a zeroed one
 
 // Copies between host and buffer, whatever the placement; returns when done.
-bool gpu_write(struct gpu *gpu, struct gpu_buffer *buffer, uint64_t offset, const void *bytes,
-               uint64_t size, struct err *err);
-bool gpu_read(struct gpu *gpu, const struct gpu_buffer *buffer, uint64_t offset, void *bytes,
-              uint64_t size, struct err *err);
+bool gpu_write(struct gpu *gpu, struct gpu_buffer *buffer, uint64_t offset,
+               const void *bytes, uint64_t size, struct err *err);
+bool gpu_read(struct gpu *gpu, const struct gpu_buffer *buffer, uint64_t offset,
+              void *bytes, uint64_t size, struct err *err);
 
 bool gpu_zero(struct gpu *gpu, struct gpu_buffer *buffer, struct err *err);
 
@@ -107,9 +108,9 @@ uint64_t gpu_allocated_bytes(const struct gpu *gpu);
 
 struct gpu_kernel; // owned by the gpu; the same request gives the same kernel
 
-// Finds the variant in the shader table and compiles it with constants[i] as specialisation
-// constant i. ERR_DEVICE when the driver refuses. A name that is not in the table, or a
-// variant whose traits the device lacks, is a bug.
+// Finds the variant in the shader table and compiles it with constants[i] as
+// specialisation constant i. ERR_DEVICE when the driver refuses. A name that is not in
+// the table, or a variant whose traits the device lacks, is a bug.
 struct gpu_kernel *gpu_kernel(struct gpu *gpu, const char *kernel, const char *variant,
                               const uint32_t *constants, size_t count, struct err *err);
 
@@ -133,19 +134,20 @@ void gpu_recording_destroy(struct gpu_recording **recording);
 // Starts over: what was recorded is gone.
 bool gpu_record_begin(struct gpu_recording *recording, struct err *err);
 
-// Adds one dispatch of x * y * z workgroups. bindings follow the shader's binding numbers;
-// push is copied.
+// Adds one dispatch of x * y * z workgroups. bindings follow the shader's binding
+// numbers; push is copied.
 bool gpu_record(struct gpu_recording *recording, struct gpu_kernel *kernel,
-                const struct gpu_binding *bindings, size_t binding_count, const void *push,
-                size_t push_size, uint32_t x, uint32_t y, uint32_t z, struct err *err);
+                const struct gpu_binding *bindings, size_t binding_count,
+                const void *push, size_t push_size, uint32_t x, uint32_t y, uint32_t z,
+                struct err *err);
 
 // Everything recorded before is visible to everything recorded after.
 void gpu_record_barrier(struct gpu_recording *recording);
 
 bool gpu_record_end(struct gpu_recording *recording, struct err *err);
 
-// Submits and waits. Fails with ERR_DEVICE when the device is lost or does not answer within
-// ten seconds.
+// Submits and waits. Fails with ERR_DEVICE when the device is lost or does not answer
+// within ten seconds.
 bool gpu_run(struct gpu_recording *recording, struct err *err);
 
 #endif

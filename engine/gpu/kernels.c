@@ -33,7 +33,8 @@ static const struct preference preferences[] = {
 static const struct shader *find_shader(const char *kernel, const char *variant)
 {
     for (size_t i = 0; i < shader_count; i++)
-        if (strcmp(shaders[i].kernel, kernel) == 0 && strcmp(shaders[i].variant, variant) == 0)
+        if (strcmp(shaders[i].kernel, kernel) == 0 &&
+            strcmp(shaders[i].variant, variant) == 0)
             return &shaders[i];
     bug("no shader %s.%s", kernel, variant);
 }
@@ -42,7 +43,8 @@ static const struct shader *choose(const struct gpu_traits *traits,
                                    const struct preference *preference)
 {
     for (size_t i = 0; i < 4 && preference->variants[i] != NULL; i++) {
-        const struct shader *shader = find_shader(preference->kernel, preference->variants[i]);
+        const struct shader *shader =
+            find_shader(preference->kernel, preference->variants[i]);
 
         if (gpu_traits_have(traits, shader->traits))
             return shader;
@@ -66,7 +68,8 @@ size_t kernel_choices(const struct gpu_traits *traits, struct kernel_choice *cho
     for (size_t i = 0; i < count && i < max; i++) {
         const struct shader *shader = choose(traits, &preferences[i]);
 
-        choices[i] = (struct kernel_choice){ shader->kernel, shader->variant, shader->why };
+        choices[i] =
+            (struct kernel_choice){ shader->kernel, shader->variant, shader->why };
     }
     return count < max ? count : max;
 }
@@ -101,12 +104,13 @@ bool kernel_rms_norm(struct gpu *gpu, struct gpu_recording *recording,
         float epsilon;
         uint32_t first;
     } push = { call->width, call->stride, call->epsilon, call->first };
-    struct gpu_binding bindings[] = { { call->x, 0, 0 }, { call->weight, 0, 0 },
+    struct gpu_binding bindings[] = { { call->x, 0, 0 },
+                                      { call->weight, 0, 0 },
                                       { call->y, 0, 0 } };
     struct gpu_kernel *kernel = gpu_kernel(gpu, "rms_norm", variant, constants, 2, err);
 
-    return kernel != NULL && gpu_record(recording, kernel, bindings, 3, &push, sizeof(push),
-                                        call->rows, 1, 1, err);
+    return kernel != NULL && gpu_record(recording, kernel, bindings, 3, &push,
+                                        sizeof(push), call->rows, 1, 1, err);
 }
 
 bool kernel_rope(struct gpu *gpu, struct gpu_recording *recording,
@@ -114,8 +118,12 @@ bool kernel_rope(struct gpu *gpu, struct gpu_recording *recording,
 {
     const char *base = variant_of(gpu, "rope");
     bool norm = call->query_norm != NULL;
-    uint32_t constants[] = { row_workgroup(gpu, base), call->head_dim, call->rotated,
-                             call->split,              norm,           call->heads,
+    uint32_t constants[] = { row_workgroup(gpu, base),
+                             call->head_dim,
+                             call->rotated,
+                             call->split,
+                             norm,
+                             call->heads,
                              call->kv_heads };
     struct {
         uint32_t stride, context;
@@ -136,9 +144,9 @@ bool kernel_rope(struct gpu *gpu, struct gpu_recording *recording,
 
     snprintf(variant, sizeof(variant), "%s%s", base, call->exact_cache ? "_f32" : "");
     kernel = gpu_kernel(gpu, "rope", variant, constants, 7, err);
-    return kernel != NULL && gpu_record(recording, kernel, bindings, 8, &push, sizeof(push),
-                                        call->heads + 2 * call->kv_heads, call->tokens, 1,
-                                        err);
+    return kernel != NULL &&
+           gpu_record(recording, kernel, bindings, 8, &push, sizeof(push),
+                      call->heads + 2 * call->kv_heads, call->tokens, 1, err);
 }
 
 bool kernel_attention(struct gpu *gpu, struct gpu_recording *recording,
@@ -152,20 +160,20 @@ bool kernel_attention(struct gpu *gpu, struct gpu_recording *recording,
         float scale, cap;
     } push = { call->stride, call->context, call->window, call->scale, call->cap };
     struct gpu_binding bindings[] = {
-        { call->queries, 0, 0 },     { call->key_cache, 0, 0 }, { call->value_cache, 0, 0 },
-        { call->step, 0, 0 },        { call->y, 0, 0 },
+        { call->queries, 0, 0 }, { call->key_cache, 0, 0 }, { call->value_cache, 0, 0 },
+        { call->step, 0, 0 },    { call->y, 0, 0 },
     };
     char variant[32];
     struct gpu_kernel *kernel;
 
     snprintf(variant, sizeof(variant), "%s%s", base, call->exact_cache ? "_f32" : "");
     kernel = gpu_kernel(gpu, "attention", variant, constants, 4, err);
-    return kernel != NULL && gpu_record(recording, kernel, bindings, 5, &push, sizeof(push),
-                                        call->heads, call->tokens, 1, err);
+    return kernel != NULL && gpu_record(recording, kernel, bindings, 5, &push,
+                                        sizeof(push), call->heads, call->tokens, 1, err);
 }
 
-bool kernel_glu(struct gpu *gpu, struct gpu_recording *recording, const struct glu_call *call,
-                struct err *err)
+bool kernel_glu(struct gpu *gpu, struct gpu_recording *recording,
+                const struct glu_call *call, struct err *err)
 {
     uint32_t constants[] = { flat_workgroup(gpu), call->activation };
     struct {
@@ -175,9 +183,9 @@ bool kernel_glu(struct gpu *gpu, struct gpu_recording *recording, const struct g
     struct gpu_kernel *kernel =
         gpu_kernel(gpu, "glu", variant_of(gpu, "glu"), constants, 2, err);
 
-    return kernel != NULL && gpu_record(recording, kernel, bindings, 2, &push, sizeof(push),
-                                        groups(call->width, constants[0]), call->items, 1,
-                                        err);
+    return kernel != NULL &&
+           gpu_record(recording, kernel, bindings, 2, &push, sizeof(push),
+                      groups(call->width, constants[0]), call->items, 1, err);
 }
 
 bool kernel_route(struct gpu *gpu, struct gpu_recording *recording,
@@ -194,29 +202,32 @@ bool kernel_route(struct gpu *gpu, struct gpu_recording *recording,
     struct gpu_kernel *kernel =
         gpu_kernel(gpu, "route", variant_of(gpu, "route"), constants, 4, err);
 
-    return kernel != NULL && gpu_record(recording, kernel, bindings, 3, &push, sizeof(push),
-                                        groups(call->tokens, 32), 1, 1, err);
+    return kernel != NULL &&
+           gpu_record(recording, kernel, bindings, 3, &push, sizeof(push),
+                      groups(call->tokens, 32), 1, 1, err);
 }
 
-bool kernel_mix(struct gpu *gpu, struct gpu_recording *recording, const struct mix_call *call,
-                struct err *err)
+bool kernel_mix(struct gpu *gpu, struct gpu_recording *recording,
+                const struct mix_call *call, struct err *err)
 {
     uint32_t constants[] = { flat_workgroup(gpu), call->used };
     struct {
         uint32_t width, stride;
     } push = { call->width, call->stride };
-    struct gpu_binding bindings[] = { { call->x, 0, 0 }, { call->weights, 0, 0 },
+    struct gpu_binding bindings[] = { { call->x, 0, 0 },
+                                      { call->weights, 0, 0 },
                                       { call->y, 0, 0 } };
     struct gpu_kernel *kernel =
         gpu_kernel(gpu, "mix", variant_of(gpu, "mix"), constants, 2, err);
 
-    return kernel != NULL && gpu_record(recording, kernel, bindings, 3, &push, sizeof(push),
-                                        groups(call->width, constants[0]), call->tokens, 1,
-                                        err);
+    return kernel != NULL &&
+           gpu_record(recording, kernel, bindings, 3, &push, sizeof(push),
+                      groups(call->width, constants[0]), call->tokens, 1, err);
 }
 
 bool kernel_softcap(struct gpu *gpu, struct gpu_recording *recording,
-                    const struct gpu_buffer *y, uint32_t count, float cap, struct err *err)
+                    const struct gpu_buffer *y, uint32_t count, float cap,
+                    struct err *err)
 {
     uint32_t workgroup = flat_workgroup(gpu);
     uint32_t x = groups(count, workgroup), rows = groups(x, 32768);
@@ -228,8 +239,8 @@ bool kernel_softcap(struct gpu *gpu, struct gpu_recording *recording,
     struct gpu_kernel *kernel =
         gpu_kernel(gpu, "softcap", variant_of(gpu, "softcap"), &workgroup, 1, err);
 
-    return kernel != NULL && gpu_record(recording, kernel, &binding, 1, &push, sizeof(push),
-                                        rows > 1 ? 32768 : x, rows, 1, err);
+    return kernel != NULL && gpu_record(recording, kernel, &binding, 1, &push,
+                                        sizeof(push), rows > 1 ? 32768 : x, rows, 1, err);
 }
 
 bool kernel_slice_peaks(struct gpu *gpu, struct gpu_recording *recording,
@@ -238,11 +249,12 @@ bool kernel_slice_peaks(struct gpu *gpu, struct gpu_recording *recording,
 {
     uint32_t workgroup = gpu_traits(gpu)->type == GPU_CPU ? 8 : 64;
     struct gpu_binding bindings[] = { { logits, 0, 0 }, { peaks, 0, 0 } };
-    struct gpu_kernel *kernel =
-        gpu_kernel(gpu, "slice_peaks", variant_of(gpu, "slice_peaks"), &workgroup, 1, err);
+    struct gpu_kernel *kernel = gpu_kernel(
+        gpu, "slice_peaks", variant_of(gpu, "slice_peaks"), &workgroup, 1, err);
 
-    return kernel != NULL && gpu_record(recording, kernel, bindings, 2, &count, sizeof(count),
-                                        groups(groups(count, 64), workgroup), 1, 1, err);
+    return kernel != NULL &&
+           gpu_record(recording, kernel, bindings, 2, &count, sizeof(count),
+                      groups(groups(count, 64), workgroup), 1, 1, err);
 }
 
 static bool record_limits(struct gpu *gpu, struct gpu_recording *recording,
@@ -253,8 +265,9 @@ static bool record_limits(struct gpu *gpu, struct gpu_recording *recording,
     struct gpu_binding bindings[] = { { x, 0, 0 }, { y, 0, 0 } };
     struct gpu_kernel *kernel = gpu_kernel(gpu, "limits", variant, &workgroup, 1, err);
 
-    return kernel != NULL && gpu_record(recording, kernel, bindings, 2, &count, sizeof(count),
-                                        KERNEL_LIMITS_INVOCATIONS / workgroup, 1, 1, err);
+    return kernel != NULL &&
+           gpu_record(recording, kernel, bindings, 2, &count, sizeof(count),
+                      KERNEL_LIMITS_INVOCATIONS / workgroup, 1, 1, err);
 }
 
 bool kernel_limits_read(struct gpu *gpu, struct gpu_recording *recording,
@@ -264,8 +277,8 @@ bool kernel_limits_read(struct gpu *gpu, struct gpu_recording *recording,
     uint32_t count = (uint32_t)(x->size / 16 / KERNEL_LIMITS_INVOCATIONS) / 4 * 4;
 
     *bytes = (uint64_t)count * KERNEL_LIMITS_INVOCATIONS * 16;
-    return record_limits(gpu, recording, gpu_traits(gpu)->texel ? "read_texel" : "read", x, y,
-                         count, err);
+    return record_limits(gpu, recording, gpu_traits(gpu)->texel ? "read_texel" : "read",
+                         x, y, count, err);
 }
 
 bool kernel_limits_arithmetic(struct gpu *gpu, struct gpu_recording *recording,

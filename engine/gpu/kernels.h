@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: MIT
 //
 // One typed call for each kernel: it picks the variant that suits the device, fills the
-// constants and records one dispatch. No barriers. Formulas and layouts stand at the head of
-// the shaders. Products with weights are in engine/model/matrix.h.
+// constants and records one dispatch. No barriers. Formulas and layouts stand at the head
+// of the shaders. Products with weights are in engine/model/matrix.h.
 #ifndef ORIEL_ENGINE_GPU_KERNELS_H
 #define ORIEL_ENGINE_GPU_KERNELS_H
 
@@ -56,8 +56,8 @@ struct glu_call {
     enum kernel_activation activation;
     uint32_t width, x_stride, up_offset, y_stride, items;
 };
-bool kernel_glu(struct gpu *gpu, struct gpu_recording *recording, const struct glu_call *call,
-                struct err *err);
+bool kernel_glu(struct gpu *gpu, struct gpu_recording *recording,
+                const struct glu_call *call, struct err *err);
 
 struct route_call {
     const struct gpu_buffer *scores, *chosen, *weights;
@@ -72,19 +72,21 @@ struct mix_call {
     const struct gpu_buffer *x, *weights, *y;
     uint32_t used, width, stride, tokens;
 };
-bool kernel_mix(struct gpu *gpu, struct gpu_recording *recording, const struct mix_call *call,
-                struct err *err);
+bool kernel_mix(struct gpu *gpu, struct gpu_recording *recording,
+                const struct mix_call *call, struct err *err);
 
 bool kernel_softcap(struct gpu *gpu, struct gpu_recording *recording,
-                    const struct gpu_buffer *y, uint32_t count, float cap, struct err *err);
+                    const struct gpu_buffer *y, uint32_t count, float cap,
+                    struct err *err);
 
 // peaks: [slices of 64] (maximum, sum of exp(value - maximum)).
 bool kernel_slice_peaks(struct gpu *gpu, struct gpu_recording *recording,
                         const struct gpu_buffer *logits, uint32_t count,
                         const struct gpu_buffer *peaks, struct err *err);
 
-// For measuring limits: reads all of x that divides evenly, or does `rounds` of multiply-adds
-// per invocation; says how much that is. y: KERNEL_LIMITS_INVOCATIONS floats.
+// For measuring limits: reads all of x that divides evenly, or does `rounds` of
+// multiply-adds per invocation; says how much that is. y: KERNEL_LIMITS_INVOCATIONS
+// floats.
 enum { KERNEL_LIMITS_INVOCATIONS = 1 << 15 };
 bool kernel_limits_read(struct gpu *gpu, struct gpu_recording *recording,
                         const struct gpu_buffer *x, const struct gpu_buffer *y,

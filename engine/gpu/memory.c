@@ -15,8 +15,8 @@
 #define HOST_FLAGS                                                                       \
     (VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT)
 
-static bool find_type(const struct gpu *gpu, uint32_t allowed, VkMemoryPropertyFlags flags,
-                      uint32_t *type)
+static bool find_type(const struct gpu *gpu, uint32_t allowed,
+                      VkMemoryPropertyFlags flags, uint32_t *type)
 {
     for (uint32_t i = 0; i < gpu->memory_properties.memoryTypeCount; i++) {
         if ((allowed & (1u << i)) &&
@@ -29,8 +29,8 @@ static bool find_type(const struct gpu *gpu, uint32_t allowed, VkMemoryPropertyF
 }
 
 // The first that exists of: what the placement wants most, what it can live with.
-static bool choose_type(const struct gpu *gpu, uint32_t allowed, enum gpu_placement placement,
-                        uint32_t *type)
+static bool choose_type(const struct gpu *gpu, uint32_t allowed,
+                        enum gpu_placement placement, uint32_t *type)
 {
     const VkMemoryPropertyFlags device = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT;
 
@@ -39,7 +39,8 @@ static bool choose_type(const struct gpu *gpu, uint32_t allowed, enum gpu_placem
             return true;
         return find_type(gpu, allowed, device, type) || find_type(gpu, allowed, 0, type);
     }
-    return find_type(gpu, allowed, HOST_FLAGS | VK_MEMORY_PROPERTY_HOST_CACHED_BIT, type) ||
+    return find_type(gpu, allowed, HOST_FLAGS | VK_MEMORY_PROPERTY_HOST_CACHED_BIT,
+                     type) ||
            find_type(gpu, allowed, HOST_FLAGS, type);
 }
 
@@ -62,8 +63,9 @@ static bool bind_memory(struct gpu *gpu, struct gpu_buffer *buffer,
         return true;
     if (placement == GPU_PLACE_DEVICE && !gpu->traits.unified)
         return true;
-    return VK(gpu, err,
-              vkMapMemory(gpu->device, memory->memory, 0, VK_WHOLE_SIZE, 0, &buffer->mapped));
+    return VK(
+        gpu, err,
+        vkMapMemory(gpu->device, memory->memory, 0, VK_WHOLE_SIZE, 0, &buffer->mapped));
 }
 
 bool gpu_buffer_create(struct gpu *gpu, struct gpu_buffer *buffer, uint64_t size,
@@ -73,7 +75,8 @@ bool gpu_buffer_create(struct gpu *gpu, struct gpu_buffer *buffer, uint64_t size
         .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
         .size = (size + 15) / 16 * 16,
         .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
-                 VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT,
+                 VK_BUFFER_USAGE_TRANSFER_DST_BIT |
+                 VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT,
     };
 
     *buffer = (struct gpu_buffer){ .size = info.size };
@@ -83,19 +86,21 @@ bool gpu_buffer_create(struct gpu *gpu, struct gpu_buffer *buffer, uint64_t size
         bug("buffer %s of size 0", name);
     if (info.size > gpu->traits.max_allocation)
         return err_set(err, ERR_MEMORY,
-                       "%s: needs %llu MiB in one piece, the device allows %llu MiB", name,
-                       (unsigned long long)(info.size >> 20),
+                       "%s: needs %llu MiB in one piece, the device allows %llu MiB",
+                       name, (unsigned long long)(info.size >> 20),
                        (unsigned long long)(gpu->traits.max_allocation >> 20));
     buffer->memory = alloc_zero(sizeof(*buffer->memory));
-    if (!VK(gpu, err, vkCreateBuffer(gpu->device, &info, NULL, &buffer->memory->buffer)) ||
+    if (!VK(gpu, err,
+            vkCreateBuffer(gpu->device, &info, NULL, &buffer->memory->buffer)) ||
         !bind_memory(gpu, buffer, placement, err)) {
         if (err != NULL && err->code == ERR_MEMORY)
-            err_set(err, ERR_MEMORY,
-                    "not enough device memory for %s: %llu MiB more on top of %llu MiB, the "
-                    "device has %llu MiB in all",
-                    name, (unsigned long long)(info.size >> 20),
-                    (unsigned long long)(gpu->allocated_bytes >> 20),
-                    (unsigned long long)(gpu->traits.memory_bytes >> 20));
+            err_set(
+                err, ERR_MEMORY,
+                "not enough device memory for %s: %llu MiB more on top of %llu MiB, the "
+                "device has %llu MiB in all",
+                name, (unsigned long long)(info.size >> 20),
+                (unsigned long long)(gpu->allocated_bytes >> 20),
+                (unsigned long long)(gpu->traits.memory_bytes >> 20));
         gpu_buffer_destroy(gpu, buffer);
         return false;
     }
@@ -107,8 +112,8 @@ void gpu_buffer_destroy(struct gpu *gpu, struct gpu_buffer *buffer)
 {
     if (buffer->memory == NULL)
         return;
-    if (buffer->memory->memory != VK_NULL_HANDLE && buffer->memory->buffer != VK_NULL_HANDLE &&
-        gpu->allocated_bytes >= buffer->size)
+    if (buffer->memory->memory != VK_NULL_HANDLE &&
+        buffer->memory->buffer != VK_NULL_HANDLE && gpu->allocated_bytes >= buffer->size)
         gpu->allocated_bytes -= buffer->size;
     while (buffer->memory->views != NULL) {
         struct gpu_view *next = buffer->memory->views->next;
@@ -139,17 +144,17 @@ static bool prepare_staging(struct gpu *gpu, struct err *err)
     return gpu->transfers != NULL;
 }
 
-static bool copy_staged(struct gpu *gpu, const struct gpu_buffer *from, uint64_t from_offset,
-                        const struct gpu_buffer *to, uint64_t to_offset, uint64_t size,
-                        struct err *err)
+static bool copy_staged(struct gpu *gpu, const struct gpu_buffer *from,
+                        uint64_t from_offset, const struct gpu_buffer *to,
+                        uint64_t to_offset, uint64_t size, struct err *err)
 {
     return gpu_record_begin(gpu->transfers, err) &&
            gpu_record_copy(gpu->transfers, from, from_offset, to, to_offset, size) &&
            gpu_record_end(gpu->transfers, err) && gpu_run(gpu->transfers, err);
 }
 
-bool gpu_write(struct gpu *gpu, struct gpu_buffer *buffer, uint64_t offset, const void *bytes,
-               uint64_t size, struct err *err)
+bool gpu_write(struct gpu *gpu, struct gpu_buffer *buffer, uint64_t offset,
+               const void *bytes, uint64_t size, struct err *err)
 {
     const char *from = bytes;
 
@@ -175,8 +180,8 @@ bool gpu_write(struct gpu *gpu, struct gpu_buffer *buffer, uint64_t offset, cons
     return true;
 }
 
-bool gpu_read(struct gpu *gpu, const struct gpu_buffer *buffer, uint64_t offset, void *bytes,
-              uint64_t size, struct err *err)
+bool gpu_read(struct gpu *gpu, const struct gpu_buffer *buffer, uint64_t offset,
+              void *bytes, uint64_t size, struct err *err)
 {
     char *to = bytes;
 
@@ -215,8 +220,8 @@ bool gpu_zero(struct gpu *gpu, struct gpu_buffer *buffer, struct err *err)
     for (uint64_t at = 0; ok && at < buffer->size; at += STAGING_BYTES) {
         uint64_t left = buffer->size - at;
 
-        ok = gpu_write(gpu, buffer, at, zeros, left < STAGING_BYTES ? left : STAGING_BYTES,
-                       err);
+        ok = gpu_write(gpu, buffer, at, zeros,
+                       left < STAGING_BYTES ? left : STAGING_BYTES, err);
     }
     free(zeros);
     return ok;

@@ -1,9 +1,10 @@
 // engine/gpu/pipeline.c
 // SPDX-License-Identifier: MIT
 //
-// Kernels: looked up in the shader table, reflected, compiled, and kept for the life of the
-// device; and the pipeline cache on disk, which is untrusted: it counts only if its checksum,
-// vendor, device and driver UUID are right, and is written anew when kernels were added.
+// Kernels: looked up in the shader table, reflected, compiled, and kept for the life of
+// the device; and the pipeline cache on disk, which is untrusted: it counts only if its
+// checksum, vendor, device and driver UUID are right, and is written anew when kernels
+// were added.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,15 +55,17 @@ static void reflect(const struct shader *shader, struct gpu_kernel *kernel)
         binding = op[3];
         if (binding >= GPU_MAX_BINDINGS)
             bug("%s.%s has binding %u", shader->kernel, shader->variant, binding);
-        kernel->types[binding] = storage_class_of(shader, op[1]) == STORAGE_UNIFORM_CONSTANT
-                                     ? VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER
-                                     : VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
+        kernel->types[binding] =
+            storage_class_of(shader, op[1]) == STORAGE_UNIFORM_CONSTANT
+                ? VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER
+                : VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
         if (binding >= kernel->binding_count)
             kernel->binding_count = binding + 1;
     }
     for (size_t i = 0; i < kernel->binding_count; i++)
         if (kernel->types[i] == 0)
-            kernel->types[i] = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER; // unused by this variant
+            kernel->types[i] =
+                VK_DESCRIPTOR_TYPE_STORAGE_BUFFER; // unused by this variant
 }
 
 // ---------------------------------------------------------------------------
@@ -71,7 +74,8 @@ static void reflect(const struct shader *shader, struct gpu_kernel *kernel)
 static const struct shader *find_shader(const char *kernel, const char *variant)
 {
     for (size_t i = 0; i < shader_count; i++)
-        if (strcmp(shaders[i].kernel, kernel) == 0 && strcmp(shaders[i].variant, variant) == 0)
+        if (strcmp(shaders[i].kernel, kernel) == 0 &&
+            strcmp(shaders[i].variant, variant) == 0)
             return &shaders[i];
     bug("no shader %s.%s", kernel, variant);
 }
@@ -104,8 +108,10 @@ static bool create_layouts(struct gpu *gpu, struct gpu_kernel *kernel, struct er
             .stageFlags = VK_SHADER_STAGE_COMPUTE_BIT,
         };
     return VK(gpu, err,
-              vkCreateDescriptorSetLayout(gpu->device, &set, NULL, &kernel->set_layout)) &&
-           VK(gpu, err, vkCreatePipelineLayout(gpu->device, &info, NULL, &kernel->layout));
+              vkCreateDescriptorSetLayout(gpu->device, &set, NULL,
+                                          &kernel->set_layout)) &&
+           VK(gpu, err,
+              vkCreatePipelineLayout(gpu->device, &info, NULL, &kernel->layout));
 }
 
 static bool create_pipeline(struct gpu *gpu, const struct shader *shader,
@@ -260,7 +266,8 @@ bool gpu_pipeline_cache_open(struct gpu *gpu, const char *directory, struct err 
             }
         }
     }
-    ok = VK(gpu, err, vkCreatePipelineCache(gpu->device, &info, NULL, &gpu->pipeline_cache));
+    ok = VK(gpu, err,
+            vkCreatePipelineCache(gpu->device, &info, NULL, &gpu->pipeline_cache));
     str_release(&file);
     return ok;
 }
@@ -273,7 +280,8 @@ void gpu_pipeline_cache_save(struct gpu *gpu)
     if (gpu->cache_path == NULL || gpu->failed || gpu->pipeline_cache == VK_NULL_HANDLE ||
         gpu->kernel_count == 0)
         return;
-    if (vkGetPipelineCacheData(gpu->device, gpu->pipeline_cache, &size, NULL) != VK_SUCCESS ||
+    if (vkGetPipelineCacheData(gpu->device, gpu->pipeline_cache, &size, NULL) !=
+            VK_SUCCESS ||
         size == 0 || size > CACHE_MAX_BYTES - SHA256_BYTES)
         return;
     data = alloc_zero(SHA256_BYTES + size);

@@ -69,7 +69,7 @@ void gpu_kernels_destroy(struct gpu *gpu);
 
 // recording.c
 bool gpu_record_copy(struct gpu_recording *recording, const struct gpu_buffer *from,
-                     uint64_t from_offset, const struct gpu_buffer *to, uint64_t to_offset,
-                     uint64_t size);
+                     uint64_t from_offset, const struct gpu_buffer *to,
+                     uint64_t to_offset, uint64_t size);
 
 #endif

@@ -1,8 +1,8 @@
 // engine/gpu/recording.c
 // SPDX-License-Identifier: MIT
 //
-// Command buffers. A recording owns its command pool, fence and descriptor pools; it can be
-// submitted any number of times without touching them again.
+// Command buffers. A recording owns its command pool, fence and descriptor pools; it can
+// be submitted any number of times without touching them again.
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,7 +23,7 @@ struct gpu_recording {
     VkCommandPool pool;
     VkCommandBuffer commands;
     VkFence fence;
-    struct descriptor_pool *pools; // all, in no order
+    struct descriptor_pool *pools;   // all, in no order
     struct descriptor_pool *current; // the one being filled; those before it are full
 };
 
@@ -134,7 +134,8 @@ static bool allocate_set(struct gpu_recording *recording, const struct gpu_kerne
 
             info.descriptorPool = recording->current->pool;
             result = vkAllocateDescriptorSets(recording->gpu->device, &info, set);
-            if (result != VK_ERROR_OUT_OF_POOL_MEMORY && result != VK_ERROR_FRAGMENTED_POOL)
+            if (result != VK_ERROR_OUT_OF_POOL_MEMORY &&
+                result != VK_ERROR_FRAGMENTED_POOL)
                 return gpu_check(recording->gpu, err, result, "vkAllocateDescriptorSets");
         }
         if (recording->current != NULL && recording->current->next != NULL)
@@ -142,10 +143,12 @@ static bool allocate_set(struct gpu_recording *recording, const struct gpu_kerne
         else if (!add_pool(recording, err))
             return false;
     }
-    return err_set(err, ERR_DEVICE, "vkAllocateDescriptorSets: a fresh pool is too small");
+    return err_set(err, ERR_DEVICE,
+                   "vkAllocateDescriptorSets: a fresh pool is too small");
 }
 
-// The view of a range, made once per buffer and range. All texel buffers are read as uvec4.
+// The view of a range, made once per buffer and range. All texel buffers are read as
+// uvec4.
 static bool find_view(struct gpu *gpu, const struct gpu_binding *binding, uint64_t size,
                       VkBufferView *view, struct err *err)
 {
@@ -180,8 +183,9 @@ static bool find_view(struct gpu *gpu, const struct gpu_binding *binding, uint64
     return true;
 }
 
-static bool write_set(struct gpu *gpu, const struct gpu_kernel *kernel, VkDescriptorSet set,
-                      const struct gpu_binding *bindings, struct err *err)
+static bool write_set(struct gpu *gpu, const struct gpu_kernel *kernel,
+                      VkDescriptorSet set, const struct gpu_binding *bindings,
+                      struct err *err)
 {
     VkWriteDescriptorSet writes[GPU_MAX_BINDINGS];
     VkDescriptorBufferInfo buffers[GPU_MAX_BINDINGS];
@@ -217,8 +221,9 @@ static bool write_set(struct gpu *gpu, const struct gpu_kernel *kernel, VkDescri
 }
 
 bool gpu_record(struct gpu_recording *recording, struct gpu_kernel *kernel,
-                const struct gpu_binding *bindings, size_t binding_count, const void *push,
-                size_t push_size, uint32_t x, uint32_t y, uint32_t z, struct err *err)
+                const struct gpu_binding *bindings, size_t binding_count,
+                const void *push, size_t push_size, uint32_t x, uint32_t y, uint32_t z,
+                struct err *err)
 {
     const struct gpu_traits *traits = &recording->gpu->traits;
     VkDescriptorSet set;
@@ -226,25 +231,27 @@ bool gpu_record(struct gpu_recording *recording, struct gpu_kernel *kernel,
     if (binding_count != kernel->binding_count || push_size > GPU_MAX_PUSH)
         bug("%s.%s takes %zu bindings, not %zu", kernel->name, kernel->variant,
             kernel->binding_count, binding_count);
-    if (x > traits->max_groups[0] || y > traits->max_groups[1] || z > traits->max_groups[2])
+    if (x > traits->max_groups[0] || y > traits->max_groups[1] ||
+        z > traits->max_groups[2])
         return err_set(err, ERR_LIMIT, "%s: %u x %u x %u workgroups are too many for %s",
                        kernel->name, x, y, z, traits->name);
     if (!allocate_set(recording, kernel, &set, err) ||
         !write_set(recording->gpu, kernel, set, bindings, err))
         return false;
-    vkCmdBindPipeline(recording->commands, VK_PIPELINE_BIND_POINT_COMPUTE, kernel->pipeline);
+    vkCmdBindPipeline(recording->commands, VK_PIPELINE_BIND_POINT_COMPUTE,
+                      kernel->pipeline);
     vkCmdBindDescriptorSets(recording->commands, VK_PIPELINE_BIND_POINT_COMPUTE,
                             kernel->layout, 0, 1, &set, 0, NULL);
     if (push_size > 0)
-        vkCmdPushConstants(recording->commands, kernel->layout, VK_SHADER_STAGE_COMPUTE_BIT,
-                           0, (uint32_t)push_size, push);
+        vkCmdPushConstants(recording->commands, kernel->layout,
+                           VK_SHADER_STAGE_COMPUTE_BIT, 0, (uint32_t)push_size, push);
     vkCmdDispatch(recording->commands, x, y, z);
     return true;
 }
 
 bool gpu_record_copy(struct gpu_recording *recording, const struct gpu_buffer *from,
-                     uint64_t from_offset, const struct gpu_buffer *to, uint64_t to_offset,
-                     uint64_t size)
+                     uint64_t from_offset, const struct gpu_buffer *to,
+                     uint64_t to_offset, uint64_t size)
 {
     VkBufferCopy region = { from_offset, to_offset, size };
 
@@ -281,8 +288,9 @@ bool gpu_record_end(struct gpu_recording *recording, struct err *err)
     barrier(recording,
             VK_PIPELINE_STAGE_HOST_BIT | VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT |
                 VK_PIPELINE_STAGE_TRANSFER_BIT,
-            VK_ACCESS_HOST_READ_BIT | VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT |
-                VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT);
+            VK_ACCESS_HOST_READ_BIT | VK_ACCESS_SHADER_READ_BIT |
+                VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_READ_BIT |
+                VK_ACCESS_TRANSFER_WRITE_BIT);
     return VK(recording->gpu, err, vkEndCommandBuffer(recording->commands));
 }
 

@@ -1,7 +1,8 @@
 // engine/gpu/traits.c
 // SPDX-License-Identifier: MIT
 //
-// Reads what a device can do into struct gpu_traits. No test on a vendor's or a driver's name.
+// Reads what a device can do into struct gpu_traits. No test on a vendor's or a driver's
+// name.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,8 @@
 #define FLOOR_SHARED      (16u << 10)
 #define FLOOR_INVOCATIONS 128u
 
-// Below this many texels a texel buffer is not worth a kernel variant: one tensor would not fit.
+// Below this many texels a texel buffer is not worth a kernel variant: one tensor would
+// not fit.
 #define USEFUL_TEXELS (1u << 24)
 
 struct trait_name {
@@ -35,7 +37,8 @@ static const struct trait_name trait_names[] = {
 static bool *find_trait(struct gpu_traits *traits, const char *name, size_t len)
 {
     for (size_t i = 0; i < sizeof(trait_names) / sizeof(trait_names[0]); i++)
-        if (strlen(trait_names[i].name) == len && memcmp(trait_names[i].name, name, len) == 0)
+        if (strlen(trait_names[i].name) == len &&
+            memcmp(trait_names[i].name, name, len) == 0)
             return (bool *)((char *)traits + trait_names[i].offset);
     return NULL;
 }
@@ -44,7 +47,8 @@ bool gpu_traits_have(const struct gpu_traits *traits, const char *names)
 {
     while (*names != '\0') {
         size_t len = strcspn(names, ",");
-        const bool *trait = find_trait((struct gpu_traits *)(uintptr_t)traits, names, len);
+        const bool *trait =
+            find_trait((struct gpu_traits *)(uintptr_t)traits, names, len);
 
         if (trait == NULL)
             bug("the shader table names an unknown trait in \"%s\"", names);
@@ -162,7 +166,8 @@ static void read_properties(VkPhysicalDevice physical, struct gpu_traits *traits
     traits->max_texels = limits->maxTexelBufferElements;
     traits->max_shared_bytes = limits->maxComputeSharedMemorySize;
     traits->max_invocations = limits->maxComputeWorkGroupInvocations;
-    memcpy(traits->max_groups, limits->maxComputeWorkGroupCount, sizeof(traits->max_groups));
+    memcpy(traits->max_groups, limits->maxComputeWorkGroupCount,
+           sizeof(traits->max_groups));
     traits->storage_alignment = (uint32_t)limits->minStorageBufferOffsetAlignment;
     traits->texel_alignment = (uint32_t)limits->minTexelBufferOffsetAlignment;
     traits->timestamps = limits->timestampComputeAndGraphics;
@@ -188,14 +193,14 @@ void gpu_traits_read(VkPhysicalDevice physical, struct gpu_traits *traits)
     if (traits->api_version >= VK_API_VERSION_1_2) {
         properties.pNext = &driver;
         vkGetPhysicalDeviceProperties2(physical, &properties);
-        snprintf(traits->driver, sizeof(traits->driver), "%.100s %.100s", driver.driverName,
-                 driver.driverInfo);
+        snprintf(traits->driver, sizeof(traits->driver), "%.100s %.100s",
+                 driver.driverName, driver.driverInfo);
     }
     read_properties(physical, traits);
     read_memory(physical, traits);
     read_features(physical, traits);
-    // Where shader lanes are lanes of a CPU's vector unit, a storage-buffer load whose address
-    // differs between lanes becomes a loop over them; a texel fetch does not.
+    // Where shader lanes are lanes of a CPU's vector unit, a storage-buffer load whose
+    // address differs between lanes becomes a loop over them; a texel fetch does not.
     traits->texel = traits->type == GPU_CPU && traits->max_texels >= USEFUL_TEXELS;
     mask_traits(traits);
 }
@@ -203,15 +208,17 @@ void gpu_traits_read(VkPhysicalDevice physical, struct gpu_traits *traits)
 bool gpu_traits_usable(const struct gpu_traits *traits, struct err *err)
 {
     if (traits->api_version < VK_API_VERSION_1_1)
-        return err_set(err, ERR_UNSUPPORTED, "%s: Vulkan 1.1 is needed, the driver has %u.%u",
-                       traits->name, VK_API_VERSION_MAJOR(traits->api_version),
+        return err_set(err, ERR_UNSUPPORTED,
+                       "%s: Vulkan 1.1 is needed, the driver has %u.%u", traits->name,
+                       VK_API_VERSION_MAJOR(traits->api_version),
                        VK_API_VERSION_MINOR(traits->api_version));
     if (traits->max_range < FLOOR_RANGE || traits->max_shared_bytes < FLOOR_SHARED ||
         traits->max_invocations < FLOOR_INVOCATIONS)
-        return err_set(err, ERR_UNSUPPORTED,
-                       "%s: its limits are too low (storage range %llu, shared memory %u, "
-                       "invocations %u)",
-                       traits->name, (unsigned long long)traits->max_range,
-                       traits->max_shared_bytes, traits->max_invocations);
+        return err_set(
+            err, ERR_UNSUPPORTED,
+            "%s: its limits are too low (storage range %llu, shared memory %u, "
+            "invocations %u)",
+            traits->name, (unsigned long long)traits->max_range, traits->max_shared_bytes,
+            traits->max_invocations);
     return true;
 }

@@ -1,11 +1,12 @@
 // engine/model/decoder.c
 // SPDX-License-Identifier: MIT
 //
-// Invariants: (1) cache positions [0, cached_count) of every layer belong to cached_tokens.
-// (2) A pass works on at most `batch` tokens, and on layers [a, b) per submission, chosen so
-// that a submission takes about TARGET_NS on this device. (3) The pass for one token is
-// recorded once and replayed; position and token come from small shared buffers. Passes for
-// more tokens are recorded anew each time, which costs microseconds per dispatch.
+// Invariants: (1) cache positions [0, cached_count) of every layer belong to
+// cached_tokens. (2) A pass works on at most `batch` tokens, and on layers [a, b) per
+// submission, chosen so that a submission takes about TARGET_NS on this device. (3) The
+// pass for one token is recorded once and replayed; position and token come from small
+// shared buffers. Passes for more tokens are recorded anew each time, which costs
+// microseconds per dispatch.
 #include "engine/model/decoder.h"
 
 #include <stdlib.h>
@@ -59,7 +60,8 @@ struct decoder {
     uint32_t cached_count;
 
     // Activations, [batch] rows each.
-    struct gpu_buffer step, tokens, x, normed, qkv, queries, attended, gate_up, hidden, extra;
+    struct gpu_buffer step, tokens, x, normed, qkv, queries, attended, gate_up, hidden,
+        extra;
     struct gpu_buffer router_scores, chosen, expert_weights;
     struct gpu_buffer logits, peaks;
     uint32_t logit_rows;
@@ -107,8 +109,8 @@ static bool record_norm(struct decoder *decoder, struct gpu_recording *recording
 }
 
 static bool record_product(struct decoder *decoder, struct gpu_recording *recording,
-                           const struct matrix *matrix, const struct matrix_product *product,
-                           struct err *err)
+                           const struct matrix *matrix,
+                           const struct matrix_product *product, struct err *err)
 {
     return then_wait(recording,
                      matrix_multiply(decoder->gpu, recording, matrix, product, err));
@@ -169,11 +171,13 @@ static bool record_attention(struct decoder *decoder, struct gpu_recording *reco
     return then_wait(recording, kernel_attention(decoder->gpu, recording, &call, err));
 }
 
-// A matrix that writes into the residual stream: directly, or by way of a norm of its own.
+// A matrix that writes into the residual stream: directly, or by way of a norm of its
+// own.
 static bool record_residual(struct decoder *decoder, struct gpu_recording *recording,
                             const struct matrix *matrix, const struct gpu_buffer *x,
-                            const struct gpu_buffer *bias, const struct gpu_buffer *post_norm,
-                            uint32_t tokens, struct err *err)
+                            const struct gpu_buffer *bias,
+                            const struct gpu_buffer *post_norm, uint32_t tokens,
+                            struct err *err)
 {
     bool post = decoder->model.post_norms;
     struct matrix_product product = {
@@ -186,8 +190,8 @@ static bool record_residual(struct decoder *decoder, struct gpu_recording *recor
     };
 
     return record_product(decoder, recording, matrix, &product, err) &&
-           (!post || record_norm(decoder, recording, &decoder->extra, post_norm, &decoder->x,
-                                 0, tokens, true, err));
+           (!post || record_norm(decoder, recording, &decoder->extra, post_norm,
+                                 &decoder->x, 0, tokens, true, err));
 }
 
 static bool record_glu(struct decoder *decoder, struct gpu_recording *recording,
@@ -243,7 +247,8 @@ static bool record_mix(struct decoder *decoder, struct gpu_recording *recording,
 }
 
 static bool record_experts(struct decoder *decoder, struct gpu_recording *recording,
-                           const struct layer_weights *w, uint32_t tokens, struct err *err)
+                           const struct layer_weights *w, uint32_t tokens,
+                           struct err *err)
 {
     const struct model_params *p = &decoder->model;
     uint32_t items = tokens * p->experts_used;
@@ -306,10 +311,11 @@ static bool record_layer(struct decoder *decoder, struct gpu_recording *recordin
                                   .y = &decoder->qkv,
                                   .y_stride = decoder->qkv_stride,
                                   .tokens = tokens,
-                                  .bias = w->qkv_bias.memory != NULL ? &w->qkv_bias : NULL };
+                                  .bias =
+                                      w->qkv_bias.memory != NULL ? &w->qkv_bias : NULL };
 
-    return record_norm(decoder, recording, &decoder->x, &w->attention_norm, &decoder->normed,
-                       0, tokens, false, err) &&
+    return record_norm(decoder, recording, &decoder->x, &w->attention_norm,
+                       &decoder->normed, 0, tokens, false, err) &&
            record_product(decoder, recording, &w->qkv, &qkv, err) &&
            record_rope(decoder, recording, layer, tokens, err) &&
            record_attention(decoder, recording, layer, tokens, err) &&
@@ -321,9 +327,9 @@ static bool record_layer(struct decoder *decoder, struct gpu_recording *recordin
 static bool record_embedding(struct decoder *decoder, struct gpu_recording *recording,
                              uint32_t tokens, struct err *err)
 {
-    if (!matrix_embed(decoder->gpu, recording, &decoder->weights.embedding, &decoder->tokens,
-                      tokens, decoder->model.embedding_scale, &decoder->x, decoder->x_stride,
-                      err))
+    if (!matrix_embed(decoder->gpu, recording, &decoder->weights.embedding,
+                      &decoder->tokens, tokens, decoder->model.embedding_scale,
+                      &decoder->x, decoder->x_stride, err))
         return false;
     gpu_record_barrier(recording);
     return true;
@@ -347,16 +353,18 @@ static bool record_head(struct decoder *decoder, struct gpu_recording *recording
 
     return record_norm(decoder, recording, &decoder->x, &decoder->weights.output_norm,
                        &decoder->normed, first, rows, false, err) &&
-           record_product(decoder, recording, model_weights_head(&decoder->weights), &head,
-                          err) &&
+           record_product(decoder, recording, model_weights_head(&decoder->weights),
+                          &head, err) &&
            (p->logit_cap <= 0.0f ||
-            then_wait(recording, kernel_softcap(decoder->gpu, recording, &decoder->logits,
-                                                rows * p->vocabulary, p->logit_cap, err))) &&
+            then_wait(recording,
+                      kernel_softcap(decoder->gpu, recording, &decoder->logits,
+                                     rows * p->vocabulary, p->logit_cap, err))) &&
            (rows > 1 || kernel_slice_peaks(decoder->gpu, recording, &decoder->logits,
                                            p->vocabulary, &decoder->peaks, err));
 }
 
-// Layers [from, to) of a pass; the embedding comes before layer 0, the head after the last.
+// Layers [from, to) of a pass; the embedding comes before layer 0, the head after the
+// last.
 static bool record_piece(struct decoder *decoder, struct gpu_recording *recording,
                          uint32_t from, uint32_t to, uint32_t tokens, uint32_t logit_rows,
                          struct err *err)
@@ -383,13 +391,15 @@ static bool create_cache(struct decoder *decoder, struct err *err)
                      (decoder->exact_cache ? 4 : 2);
 
     if (bytes > gpu_traits(decoder->gpu)->max_range)
-        return err_set(err, ERR_MEMORY,
-                       "a context of %u tokens needs %llu MiB per layer, %s can bind %llu MiB",
-                       decoder->context, (unsigned long long)(bytes >> 20),
-                       gpu_traits(decoder->gpu)->name,
-                       (unsigned long long)(gpu_traits(decoder->gpu)->max_range >> 20));
+        return err_set(
+            err, ERR_MEMORY,
+            "a context of %u tokens needs %llu MiB per layer, %s can bind %llu MiB",
+            decoder->context, (unsigned long long)(bytes >> 20),
+            gpu_traits(decoder->gpu)->name,
+            (unsigned long long)(gpu_traits(decoder->gpu)->max_range >> 20));
     decoder->caches = alloc_array(p->layers, sizeof(*decoder->caches));
-    decoder->cached_tokens = alloc_array(decoder->context, sizeof(*decoder->cached_tokens));
+    decoder->cached_tokens =
+        alloc_array(decoder->context, sizeof(*decoder->cached_tokens));
     for (uint32_t i = 0; i < p->layers; i++)
         if (!gpu_buffer_create(decoder->gpu, &decoder->caches[i].keys, bytes,
                                GPU_PLACE_DEVICE, "key cache", err) ||
@@ -415,18 +425,20 @@ static bool create_table(struct decoder *decoder, const struct rope_params *rope
 static bool create_angles(struct decoder *decoder, struct err *err)
 {
     const struct model_params *p = &decoder->model;
-    bool beyond = p->rope.original_context > 0 && decoder->context > p->rope.original_context;
+    bool beyond =
+        p->rope.original_context > 0 && decoder->context > p->rope.original_context;
     const float *factors = beyond && decoder->weights.rope_long_factors != NULL
                                ? decoder->weights.rope_long_factors
                                : decoder->weights.rope_factors;
 
     return create_table(decoder, &p->rope, factors, &decoder->angles, err) &&
-           (!p->local_rope_differs || create_table(decoder, &p->local_rope, NULL,
-                                                   &decoder->local_angles, err));
+           (!p->local_rope_differs ||
+            create_table(decoder, &p->local_rope, NULL, &decoder->local_angles, err));
 }
 
-static bool create_rows(struct decoder *decoder, struct gpu_buffer *buffer, uint32_t stride,
-                        uint32_t per_token, const char *name, struct err *err)
+static bool create_rows(struct decoder *decoder, struct gpu_buffer *buffer,
+                        uint32_t stride, uint32_t per_token, const char *name,
+                        struct err *err)
 {
     return gpu_buffer_create(decoder->gpu, buffer,
                              (uint64_t)decoder->batch * per_token * stride * 4,
@@ -446,8 +458,8 @@ static bool create_activations(struct decoder *decoder, struct err *err)
     decoder->hidden_stride = pad(ff);
     decoder->expert_stride = pad(p->experts);
     if (p->experts > 0 &&
-        (!create_rows(decoder, &decoder->router_scores, decoder->expert_stride, 1, "router",
-                      err) ||
+        (!create_rows(decoder, &decoder->router_scores, decoder->expert_stride, 1,
+                      "router", err) ||
          !create_rows(decoder, &decoder->chosen, used, 1, "experts", err) ||
          !create_rows(decoder, &decoder->expert_weights, used, 1, "expert weights", err)))
         return false;
@@ -457,12 +469,13 @@ static bool create_activations(struct decoder *decoder, struct err *err)
                              GPU_PLACE_SHARED, "tokens", err) &&
            create_rows(decoder, &decoder->x, decoder->x_stride, 1, "residual", err) &&
            create_rows(decoder, &decoder->normed, decoder->x_stride, 1, "normed", err) &&
-           create_rows(decoder, &decoder->extra, decoder->x_stride, used, "output", err) &&
+           create_rows(decoder, &decoder->extra, decoder->x_stride, used, "output",
+                       err) &&
            create_rows(decoder, &decoder->qkv, decoder->qkv_stride, 1, "qkv", err) &&
            create_rows(decoder, &decoder->queries, p->heads * p->head_dim, 1, "queries",
                        err) &&
-           create_rows(decoder, &decoder->attended, decoder->attended_stride, 1, "attended",
-                       err) &&
+           create_rows(decoder, &decoder->attended, decoder->attended_stride, 1,
+                       "attended", err) &&
            create_rows(decoder, &decoder->gate_up, 2 * ff, used, "gate and up", err) &&
            create_rows(decoder, &decoder->hidden, decoder->hidden_stride, used, "hidden",
                        err);
@@ -480,8 +493,8 @@ static bool require_logits(struct decoder *decoder, uint32_t rows, struct err *e
     decoder->replay.piece_count = 0;
     gpu_buffer_destroy(decoder->gpu, &decoder->logits);
     decoder->logit_rows = 0;
-    if (!gpu_buffer_create(decoder->gpu, &decoder->logits, bytes, GPU_PLACE_SHARED, "logits",
-                           err))
+    if (!gpu_buffer_create(decoder->gpu, &decoder->logits, bytes, GPU_PLACE_SHARED,
+                           "logits", err))
         return false;
     decoder->logit_rows = rows;
     return true;
@@ -513,8 +526,9 @@ struct decoder *decoder_create(const struct decoder_params *params, struct err *
     decoder->layers_per_run = 1;
     decoder->recording = gpu_recording_create(decoder->gpu, err);
     if (decoder->recording == NULL ||
-        !model_weights_load(decoder->gpu, params->gguf, &decoder->model, &decoder->weights,
-                            weights_fraction, (void *)(uintptr_t)params, err) ||
+        !model_weights_load(decoder->gpu, params->gguf, &decoder->model,
+                            &decoder->weights, weights_fraction,
+                            (void *)(uintptr_t)params, err) ||
         !create_cache(decoder, err) || !create_angles(decoder, err) ||
         !create_activations(decoder, err) || !require_logits(decoder, 1, err) ||
         !gpu_buffer_create(decoder->gpu, &decoder->peaks,
@@ -535,12 +549,23 @@ void decoder_destroy(struct decoder **handle)
     if (decoder == NULL)
         return;
     struct gpu_buffer *buffers[] = {
-        &decoder->step,     &decoder->tokens,        &decoder->x,
-        &decoder->normed,   &decoder->qkv,           &decoder->queries,
-        &decoder->attended, &decoder->gate_up,       &decoder->hidden,
-        &decoder->extra,    &decoder->router_scores, &decoder->chosen,
-        &decoder->logits,   &decoder->expert_weights, &decoder->angles.buffer,
-        &decoder->peaks,    &decoder->local_angles.buffer,
+        &decoder->step,
+        &decoder->tokens,
+        &decoder->x,
+        &decoder->normed,
+        &decoder->qkv,
+        &decoder->queries,
+        &decoder->attended,
+        &decoder->gate_up,
+        &decoder->hidden,
+        &decoder->extra,
+        &decoder->router_scores,
+        &decoder->chosen,
+        &decoder->logits,
+        &decoder->expert_weights,
+        &decoder->angles.buffer,
+        &decoder->peaks,
+        &decoder->local_angles.buffer,
     };
 
     for (uint32_t i = 0; i < decoder->replay.piece_count; i++)
@@ -572,8 +597,8 @@ uint32_t decoder_context(const struct decoder *decoder)
     return decoder->context;
 }
 
-static void add_cost(const struct matrix *matrix, uint64_t numerator, uint64_t denominator,
-                     uint64_t *bytes, uint64_t *macs)
+static void add_cost(const struct matrix *matrix, uint64_t numerator,
+                     uint64_t denominator, uint64_t *bytes, uint64_t *macs)
 {
     *bytes += matrix_bytes(matrix) * numerator / denominator;
     *macs += (uint64_t)matrix->rows * matrix->columns * numerator / denominator;
@@ -590,19 +615,22 @@ void decoder_cost(const struct decoder *decoder, uint64_t *weight_bytes,
         const struct layer_weights *w = &decoder->weights.layers[i];
         const struct matrix *dense[] = { &w->qkv, &w->output, &w->gate_up, &w->down,
                                          &w->router };
-        const struct matrix *experts[] = { &w->expert_gate, &w->expert_up, &w->expert_down };
+        const struct matrix *experts[] = { &w->expert_gate, &w->expert_up,
+                                           &w->expert_down };
 
         for (size_t m = 0; m < sizeof(dense) / sizeof(dense[0]); m++)
             add_cost(dense[m], 1, 1, weight_bytes, multiply_adds);
         for (size_t m = 0; p->experts > 0 && m < 3; m++)
-            add_cost(experts[m], p->experts_used, p->experts, weight_bytes, multiply_adds);
+            add_cost(experts[m], p->experts_used, p->experts, weight_bytes,
+                     multiply_adds);
     }
 }
 
 // ---------------------------------------------------------------------------
 // Passes
 
-uint32_t decoder_cached(const struct decoder *decoder, const uint32_t *tokens, size_t count)
+uint32_t decoder_cached(const struct decoder *decoder, const uint32_t *tokens,
+                        size_t count)
 {
     uint32_t same = 0;
 
@@ -665,7 +693,8 @@ static bool cancelled(const struct decoder_pass *pass, struct err *err)
     return true;
 }
 
-// Records the pass for one token, cut into so many pieces that each stays within TARGET_NS.
+// Records the pass for one token, cut into so many pieces that each stays within
+// TARGET_NS.
 static bool record_replay(struct decoder *decoder, uint32_t piece_count, struct err *err)
 {
     struct replay *replay = &decoder->replay;
@@ -711,7 +740,8 @@ static bool run_token(struct decoder *decoder, const struct decoder_pass *pass,
 
 // Runs a batch layer group by layer group, and learns how many layers fit into TARGET_NS.
 static bool run_batch(struct decoder *decoder, const struct decoder_pass *pass,
-                      uint32_t tokens, uint32_t logit_rows, uint32_t done, struct err *err)
+                      uint32_t tokens, uint32_t logit_rows, uint32_t done,
+                      struct err *err)
 {
     uint32_t layers = decoder->model.layers;
 
@@ -721,7 +751,8 @@ static bool run_batch(struct decoder *decoder, const struct decoder_pass *pass,
 
         to = to < layers ? to : layers;
         if (cancelled(pass, err) ||
-            !record_piece(decoder, decoder->recording, from, to, tokens, logit_rows, err) ||
+            !record_piece(decoder, decoder->recording, from, to, tokens, logit_rows,
+                          err) ||
             !gpu_run(decoder->recording, err))
             return false;
         took = clock_ns() - start;
@@ -738,8 +769,8 @@ static bool run_batch(struct decoder *decoder, const struct decoder_pass *pass,
     return true;
 }
 
-static bool deliver(struct decoder *decoder, const struct decoder_pass *pass, uint32_t first,
-                    uint32_t rows, struct err *err)
+static bool deliver(struct decoder *decoder, const struct decoder_pass *pass,
+                    uint32_t first, uint32_t rows, struct err *err)
 {
     uint32_t vocabulary = decoder->model.vocabulary;
 
@@ -758,8 +789,8 @@ static bool deliver(struct decoder *decoder, const struct decoder_pass *pass, ui
     return true;
 }
 
-// How many of the remaining tokens to take at once: whole tiles of the many-token kernel, and
-// what is left over together.
+// How many of the remaining tokens to take at once: whole tiles of the many-token kernel,
+// and what is left over together.
 static uint32_t next_batch(const struct decoder *decoder, uint32_t left)
 {
     uint32_t tile = matrix_token_tile(decoder->gpu);
@@ -769,12 +800,13 @@ static uint32_t next_batch(const struct decoder *decoder, uint32_t left)
     return left > tile ? left / tile * tile : left;
 }
 
-bool decoder_run(struct decoder *decoder, const struct decoder_pass *pass, struct err *err)
+bool decoder_run(struct decoder *decoder, const struct decoder_pass *pass,
+                 struct err *err)
 {
     if (pass->count == 0 || pass->count > decoder->context - decoder->cached_count)
         return err_set(err, ERR_LIMIT,
-                       "%u tokens after %u do not fit into the context of %u", pass->count,
-                       decoder->cached_count, decoder->context);
+                       "%u tokens after %u do not fit into the context of %u",
+                       pass->count, decoder->cached_count, decoder->context);
     if (pass->all_logits && !require_logits(decoder, decoder->batch, err))
         return false;
     for (uint32_t done = 0; done < pass->count;) {

@@ -4,8 +4,8 @@
 // The Transformer on the device: weights, key-value cache, and the passes over them. One
 // decoder serves every text architecture; what differs is data in struct model_params.
 //
-// The decoder remembers which tokens its cache holds. A caller says the whole sequence; what
-// is a prefix of the cache is not computed again.
+// The decoder remembers which tokens its cache holds. A caller says the whole sequence;
+// what is a prefix of the cache is not computed again.
 #ifndef ORIEL_ENGINE_MODEL_DECODER_H
 #define ORIEL_ENGINE_MODEL_DECODER_H
 
@@ -33,7 +33,8 @@ struct decoder_params {
     void *user;
 };
 
-// ERR_FORMAT names a tensor that is missing or has another shape than the architecture says.
+// ERR_FORMAT names a tensor that is missing or has another shape than the architecture
+// says.
 struct decoder *decoder_create(const struct decoder_params *params, struct err *err);
 void decoder_destroy(struct decoder **decoder);
 
@@ -45,7 +46,8 @@ void decoder_cost(const struct decoder *decoder, uint64_t *weight_bytes,
                   uint64_t *multiply_adds);
 
 // How many of the tokens are in the cache already (a common prefix).
-uint32_t decoder_cached(const struct decoder *decoder, const uint32_t *tokens, size_t count);
+uint32_t decoder_cached(const struct decoder *decoder, const uint32_t *tokens,
+                        size_t count);
 
 // Forgets the cache from position `length` on.
 void decoder_truncate(struct decoder *decoder, uint32_t length);
@@ -56,8 +58,8 @@ struct decoder_logits {
     uint32_t index; // of the token among those of the pass
     const float *values;
     uint32_t count;
-    // With the last token only (not all_logits): for each DECODER_SLICE logits their maximum
-    // and sum(exp(logit - maximum)), so that few of the values need to be read.
+    // With the last token only (not all_logits): for each DECODER_SLICE logits their
+    // maximum and sum(exp(logit - maximum)), so that few of the values need to be read.
     const float (*peaks)[2];
     uint32_t peak_count;
 };
@@ -68,13 +70,14 @@ struct decoder_pass {
     // Logits of each of the tokens (all) or of the last one only.
     bool all_logits;
     bool (*on_logits)(void *user, const struct decoder_logits *logits); // false cancels
-    decoder_progress *progress; // may be NULL
+    decoder_progress *progress;                                         // may be NULL
     void *user;
     const atomic_bool *cancelled;
 };
 
 // Runs the tokens through the model. ERR_LIMIT when they do not fit into the context,
 // ERR_CANCELLED, ERR_DEVICE. After a failure the cache holds what was finished.
-bool decoder_run(struct decoder *decoder, const struct decoder_pass *pass, struct err *err);
+bool decoder_run(struct decoder *decoder, const struct decoder_pass *pass,
+                 struct err *err);
 
 #endif

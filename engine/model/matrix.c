@@ -83,8 +83,9 @@ static void pack_strip(const struct load *load, enum quant_type type, uint32_t g
     }
 }
 
-// A strip may hold rows of two tensors of different types but one device format (Q5_0 beside
-// Q8_0), so it is cut where a tensor ends; plan_pieces sees to it that a group ends there too.
+// A strip may hold rows of two tensors of different types but one device format (Q5_0
+// beside Q8_0), so it is cut where a tensor ends; plan_pieces sees to it that a group
+// ends there too.
 static bool load_strip(struct load *load, uint32_t first_group, uint32_t groups,
                        uint8_t *buffer, struct err *err)
 {
@@ -95,7 +96,8 @@ static bool load_strip(struct load *load, uint32_t first_group, uint32_t groups,
     end = end < load->piece->rows ? end : load->piece->rows;
     while (row < end) {
         uint64_t within;
-        const struct gguf_tensor *tensor = find_row(load, load->piece->first + row, &within);
+        const struct gguf_tensor *tensor =
+            find_row(load, load->piece->first + row, &within);
         const struct quant_traits *traits = quant_traits(tensor->type);
         size_t row_bytes = load->columns / traits->block_values * traits->block_bytes;
         uint64_t run = tensor_rows(tensor) - within;
@@ -103,10 +105,11 @@ static bool load_strip(struct load *load, uint32_t first_group, uint32_t groups,
         run = run < end - row ? run : end - row;
         if (load->gguf == NULL)
             memcpy(buffer, tensor->bytes + within * row_bytes, run * row_bytes);
-        else if (!gguf_read(load->gguf, tensor, within * row_bytes, run * row_bytes, buffer,
-                            err))
+        else if (!gguf_read(load->gguf, tensor, within * row_bytes, run * row_bytes,
+                            buffer, err))
             return false;
-        pack_strip(load, tensor->type, (uint32_t)(row / PACK_ROWS), run, row_bytes, buffer);
+        pack_strip(load, tensor->type, (uint32_t)(row / PACK_ROWS), run, row_bytes,
+                   buffer);
         row += run;
         total += run * row_bytes;
     }
@@ -132,8 +135,8 @@ static void *load_thread(void *argument)
         if (first >= groups)
             break;
         if (!load_strip(load, first,
-                        groups - first < STRIP_GROUPS ? groups - first : STRIP_GROUPS, buffer,
-                        &err))
+                        groups - first < STRIP_GROUPS ? groups - first : STRIP_GROUPS,
+                        buffer, &err))
             break;
     }
     if (err.code != ERR_NONE)
@@ -212,7 +215,8 @@ static bool load_piece(struct load *load, const char *name, struct err *err)
 }
 
 // The most rows of a format that one binding can hold: a multiple of PACK_ROWS.
-static uint64_t piece_limit(const struct gpu *gpu, enum device_format format, uint32_t blocks)
+static uint64_t piece_limit(const struct gpu *gpu, enum device_format format,
+                            uint32_t blocks)
 {
     const struct gpu_traits *traits = gpu_traits(gpu);
     uint64_t bytes = traits->max_range < traits->max_allocation ? traits->max_range
@@ -233,8 +237,8 @@ static struct matrix_piece *add_piece(struct matrix *matrix, enum device_format 
     return &matrix->pieces[matrix->piece_count++];
 }
 
-// Cuts the rows into pieces: a new one where the device format changes on a row that does not
-// end a group of eight, or where a piece is full.
+// Cuts the rows into pieces: a new one where the device format changes on a row that does
+// not end a group of eight, or where a piece is full.
 static bool plan_pieces(const struct gpu *gpu, const struct gguf_tensor *const *tensors,
                         size_t count, bool whole, struct matrix *matrix, struct err *err)
 {
@@ -246,9 +250,8 @@ static bool plan_pieces(const struct gpu *gpu, const struct gguf_tensor *const *
         uint64_t limit = piece_limit(gpu, format, matrix->blocks);
 
         if (limit == 0 || (whole && left > limit))
-            return err_set(err, ERR_UNSUPPORTED,
-                           "%s: too large for one binding on %s", tensors[i]->name,
-                           gpu_traits(gpu)->name);
+            return err_set(err, ERR_UNSUPPORTED, "%s: too large for one binding on %s",
+                           tensors[i]->name, gpu_traits(gpu)->name);
         while (left > 0) {
             uint64_t room, take;
 
@@ -318,8 +321,8 @@ uint64_t matrix_bytes(const struct matrix *matrix)
 // ---------------------------------------------------------------------------
 // Products
 
-// Up to this many tokens the one-token kernel, once per token, is the faster one: it reads
-// the weights again for each, the other computes a whole tile.
+// Up to this many tokens the one-token kernel, once per token, is the faster one: it
+// reads the weights again for each, the other computes a whole tile.
 #define FEW_TOKENS 10
 
 // How the one-token kernel is cut. On a CPU a workgroup is one vector and reuses each
@@ -359,8 +362,12 @@ static bool record_matvec(struct gpu *gpu, struct gpu_recording *recording,
     uint32_t workgroup, rows_per_lane;
     struct {
         uint32_t blocks, rows, first, y_stride, items_per_x, first_x;
-    } push = { matrix->blocks, rows, product->y_first + piece->first, product->y_stride,
-               product->items_per_x > 0 ? product->items_per_x : 1, product->first_x };
+    } push = { matrix->blocks,
+               rows,
+               product->y_first + piece->first,
+               product->y_stride,
+               product->items_per_x > 0 ? product->items_per_x : 1,
+               product->first_x };
     struct gpu_binding bindings[] = {
         { &piece->quants, 0, 0 },
         { scales_of(piece), 0, 0 },
@@ -375,14 +382,16 @@ static bool record_matvec(struct gpu *gpu, struct gpu_recording *recording,
     matvec_shape(gpu, rows, &workgroup, &rows_per_lane);
     uint32_t constants[] = { workgroup, rows_per_lane, product->bias != NULL,
                              product->accumulate };
-    snprintf(variant, sizeof(variant), "%s%s%s", device_format_traits(piece->format)->name,
+    snprintf(variant, sizeof(variant), "%s%s%s",
+             device_format_traits(piece->format)->name,
              product->chosen != NULL ? "_experts" : "",
              gpu_traits(gpu)->texel ? "_texel" : "");
     kernel = gpu_kernel(gpu, "matvec", variant, constants, 4, err);
     return kernel != NULL &&
            gpu_record(recording, kernel, bindings, product->chosen != NULL ? 6 : 5, &push,
                       sizeof(push),
-                      (rows + PACK_ROWS * rows_per_lane - 1) / (PACK_ROWS * rows_per_lane),
+                      (rows + PACK_ROWS * rows_per_lane - 1) /
+                          (PACK_ROWS * rows_per_lane),
                       product->tokens, 1, err);
 }
 
@@ -420,12 +429,12 @@ bool matrix_multiply(struct gpu *gpu, struct gpu_recording *recording,
                      const struct matrix *matrix, const struct matrix_product *product,
                      struct err *err)
 {
-    bool few = product->tokens <= FEW_TOKENS || product->chosen != NULL ||
-               product->first_x > 0;
+    bool few =
+        product->tokens <= FEW_TOKENS || product->chosen != NULL || product->first_x > 0;
 
     for (size_t i = 0; i < matrix->piece_count; i++)
-        if (!(few ? record_matvec : record_matmul)(gpu, recording, matrix, &matrix->pieces[i],
-                                                   product, err))
+        if (!(few ? record_matvec : record_matmul)(gpu, recording, matrix,
+                                                   &matrix->pieces[i], product, err))
             return false;
     return true;
 }
@@ -449,12 +458,11 @@ bool matrix_embed(struct gpu *gpu, struct gpu_recording *recording,
             { tokens, 0, 0 },
             { y, 0, 0 },
         };
-        struct gpu_kernel *kernel =
-            gpu_kernel(gpu, "embed", device_format_traits(piece->format)->name, &workgroup, 1,
-                       err);
+        struct gpu_kernel *kernel = gpu_kernel(
+            gpu, "embed", device_format_traits(piece->format)->name, &workgroup, 1, err);
 
-        if (kernel == NULL || !gpu_record(recording, kernel, bindings, 4, &push, sizeof(push),
-                                          token_count, 1, 1, err))
+        if (kernel == NULL || !gpu_record(recording, kernel, bindings, 4, &push,
+                                          sizeof(push), token_count, 1, 1, err))
             return false;
     }
     return true;

@@ -32,7 +32,8 @@ struct matrix {
 typedef bool matrix_progress(void *user, uint64_t bytes);
 
 // Reads, packs and uploads the rows of tensors[0..count), all with the same number of
-// columns. gguf NULL: from tensors[i]->bytes, which is memory of the caller's. whole: the matrix must be one piece (experts). ERR_MEMORY, ERR_IO, ERR_UNSUPPORTED.
+// columns. gguf NULL: from tensors[i]->bytes, which is memory of the caller's. whole: the
+// matrix must be one piece (experts). ERR_MEMORY, ERR_IO, ERR_UNSUPPORTED.
 bool matrix_create(struct gpu *gpu, const struct gguf *gguf,
                    const struct gguf_tensor *const *tensors, size_t count, bool whole,
                    struct matrix *matrix, matrix_progress *progress, void *user,
@@ -46,14 +47,15 @@ struct matrix_product {
     const struct gpu_buffer *y; // [tokens][y_stride]
     uint32_t y_stride;
     uint32_t y_first; // where the matrix's row 0 goes within a row of y
-    uint32_t tokens;  // how many rows of x; x and y have room for matrix_token_room of them
-    uint32_t first_x; // row of x that goes to row 0 of y
+    uint32_t
+        tokens; // how many rows of x; x and y have room for matrix_token_room of them
+    uint32_t first_x;              // row of x that goes to row 0 of y
     const struct gpu_buffer *bias; // [matrix rows] or NULL
     bool accumulate;               // add to y
 
-    // Mixture of experts: item i (of `tokens` items) is multiplied by the chosen[i]-th of the
-    // matrices that lie one after another, each of expert_rows rows, and reads row
-    // i / items_per_x of x. NULL: none of this.
+    // Mixture of experts: item i (of `tokens` items) is multiplied by the chosen[i]-th of
+    // the matrices that lie one after another, each of expert_rows rows, and reads row i
+    // / items_per_x of x. NULL: none of this.
     const struct gpu_buffer *chosen;
     uint32_t expert_rows, items_per_x;
 };
@@ -63,7 +65,8 @@ bool matrix_multiply(struct gpu *gpu, struct gpu_recording *recording,
                      const struct matrix *matrix, const struct matrix_product *product,
                      struct err *err);
 
-// The number of tokens that the many-token kernel works on at a time: buffers hold a multiple.
+// The number of tokens that the many-token kernel works on at a time: buffers hold a
+// multiple.
 uint32_t matrix_token_tile(const struct gpu *gpu);
 
 // Records y[t] = scale * w[token[t]], y: [tokens][stride].

@@ -1,25 +1,26 @@
 // engine/model/pack.c
 // SPDX-License-Identifier: MIT
 //
-// Each quantised type is taken apart into codes, scale and minimum of 32 weights (two scales
-// and minima where the type has them per 16), the same for all types, and put together again
-// in the device's layout. Block layouts: ggml-common.h of the ggml project.
+// Each quantised type is taken apart into codes, scale and minimum of 32 weights (two
+// scales and minima where the type has them per 16), the same for all types, and put
+// together again in the device's layout. Block layouts: ggml-common.h of the ggml
+// project.
 #include "engine/model/pack.h"
 
 #include <string.h>
 
-// 32 weights: weight = scale[i / 16] * code + minimum[i / 16]. Codes of the 8-bit formats are
-// signed, those of the 4-bit formats 0 to 15.
+// 32 weights: weight = scale[i / 16] * code + minimum[i / 16]. Codes of the 8-bit formats
+// are signed, those of the 4-bit formats 0 to 15.
 struct block {
     int8_t codes[PACK_BLOCK];
     float scale[2], minimum[2];
 };
 
 static const struct device_format_traits format_traits[FORMAT_COUNT] = {
-    [FORMAT_Q4H] = { "q4h", 1, 4 },   [FORMAT_Q4S] = { "q4s", 1, 2 },
+    [FORMAT_Q4H] = { "q4h", 1, 4 },     [FORMAT_Q4S] = { "q4s", 1, 2 },
     [FORMAT_Q4S16] = { "q4s16", 1, 1 }, [FORMAT_Q8H] = { "q8h", 2, 4 },
-    [FORMAT_Q8S] = { "q8s", 2, 2 },   [FORMAT_Q8S16] = { "q8s16", 2, 1 },
-    [FORMAT_F16] = { "f16", 4, 0 },   [FORMAT_BF16] = { "bf16", 4, 0 },
+    [FORMAT_Q8S] = { "q8s", 2, 2 },     [FORMAT_Q8S16] = { "q8s16", 2, 1 },
+    [FORMAT_F16] = { "f16", 4, 0 },     [FORMAT_BF16] = { "bf16", 4, 0 },
     [FORMAT_F32] = { "f32", 8, 0 },
 };
 
@@ -117,8 +118,10 @@ static void take_iq4_nl(const uint8_t *bytes, uint32_t sub, struct block *block)
 // Twice the values of FP4 E2M1, and half the power of two (OCP Microscaling Formats 1.0).
 static void take_mxfp4(const uint8_t *bytes, uint32_t sub, struct block *block)
 {
-    static const int8_t values[16] = { 0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12 };
-    uint32_t bits = bytes[0] < 2 ? 0x00200000u << bytes[0] : (uint32_t)(bytes[0] - 1) << 23;
+    static const int8_t values[16] = { 0, 1,  2,  3,  4,  6,  8,  12,
+                                       0, -1, -2, -3, -4, -6, -8, -12 };
+    uint32_t bits =
+        bytes[0] < 2 ? 0x00200000u << bytes[0] : (uint32_t)(bytes[0] - 1) << 23;
     float scale;
 
     (void)sub;
@@ -237,22 +240,14 @@ static const struct packing {
     enum device_format format;
     void (*take)(const uint8_t *bytes, uint32_t sub, struct block *block);
 } packings[] = {
-    { QUANT_F32, FORMAT_F32, NULL },
-    { QUANT_F16, FORMAT_F16, NULL },
-    { QUANT_BF16, FORMAT_BF16, NULL },
-    { QUANT_Q4_0, FORMAT_Q4H, take_q4_0 },
-    { QUANT_Q4_1, FORMAT_Q4H, take_q4_1 },
-    { QUANT_Q5_0, FORMAT_Q8H, take_q5_0 },
-    { QUANT_Q5_1, FORMAT_Q8H, take_q5_1 },
-    { QUANT_Q8_0, FORMAT_Q8H, take_q8_0 },
-    { QUANT_Q2_K, FORMAT_Q4S16, take_q2_k },
-    { QUANT_Q3_K, FORMAT_Q4S16, take_q3_k },
-    { QUANT_Q4_K, FORMAT_Q4S, take_q4_k },
-    { QUANT_Q5_K, FORMAT_Q8S, take_q5_k },
-    { QUANT_Q6_K, FORMAT_Q8S16, take_q6_k },
-    { QUANT_IQ4_NL, FORMAT_Q8H, take_iq4_nl },
-    { QUANT_IQ4_XS, FORMAT_Q8S, take_iq4_xs },
-    { QUANT_MXFP4, FORMAT_Q8S, take_mxfp4 },
+    { QUANT_F32, FORMAT_F32, NULL },           { QUANT_F16, FORMAT_F16, NULL },
+    { QUANT_BF16, FORMAT_BF16, NULL },         { QUANT_Q4_0, FORMAT_Q4H, take_q4_0 },
+    { QUANT_Q4_1, FORMAT_Q4H, take_q4_1 },     { QUANT_Q5_0, FORMAT_Q8H, take_q5_0 },
+    { QUANT_Q5_1, FORMAT_Q8H, take_q5_1 },     { QUANT_Q8_0, FORMAT_Q8H, take_q8_0 },
+    { QUANT_Q2_K, FORMAT_Q4S16, take_q2_k },   { QUANT_Q3_K, FORMAT_Q4S16, take_q3_k },
+    { QUANT_Q4_K, FORMAT_Q4S, take_q4_k },     { QUANT_Q5_K, FORMAT_Q8S, take_q5_k },
+    { QUANT_Q6_K, FORMAT_Q8S16, take_q6_k },   { QUANT_IQ4_NL, FORMAT_Q8H, take_iq4_nl },
+    { QUANT_IQ4_XS, FORMAT_Q8S, take_iq4_xs }, { QUANT_MXFP4, FORMAT_Q8S, take_mxfp4 },
 };
 
 static const struct packing *find_packing(enum quant_type type)
@@ -327,8 +322,8 @@ static void pack_floats(const uint8_t *row, size_t row_bytes, uint32_t lane,
     }
 }
 
-void pack_rows(enum quant_type type, const uint8_t *const rows[PACK_ROWS], uint64_t columns,
-               uint32_t *quants, uint32_t *scales)
+void pack_rows(enum quant_type type, const uint8_t *const rows[PACK_ROWS],
+               uint64_t columns, uint32_t *quants, uint32_t *scales)
 {
     const struct packing *packing = find_packing(type);
     const struct device_format_traits *format = &format_traits[packing->format];
@@ -340,8 +335,7 @@ void pack_rows(enum quant_type type, const uint8_t *const rows[PACK_ROWS], uint6
         if (rows[lane] == NULL)
             continue;
         if (packing->take == NULL) {
-            pack_floats(rows[lane], columns * traits->block_bytes, lane,
-                        quants);
+            pack_floats(rows[lane], columns * traits->block_bytes, lane, quants);
             continue;
         }
         for (uint32_t b = 0; b < blocks; b++) {

@@ -1,9 +1,10 @@
 // engine/model/pack.h
 // SPDX-License-Identifier: MIT
 //
-// From the block layouts of files to the planes of the device (shaders/include/weights.glsl):
-// done once, when a model is loaded. Every file type becomes one of nine device formats; the
-// weights that the shaders see are exactly those of the file.
+// From the block layouts of files to the planes of the device
+// (shaders/include/weights.glsl): done once, when a model is loaded. Every file type
+// becomes one of nine device formats; the weights that the shaders see are exactly those
+// of the file.
 #ifndef ORIEL_ENGINE_MODEL_PACK_H
 #define ORIEL_ENGINE_MODEL_PACK_H
 
@@ -12,9 +13,9 @@
 
 #include "engine/format/quant.h"
 
-#define PACK_ROWS   8  // rows that are interleaved
-#define PACK_BLOCK  32 // weights
-#define PACK_UNIT   16 // bytes
+#define PACK_ROWS  8  // rows that are interleaved
+#define PACK_BLOCK 32 // weights
+#define PACK_UNIT  16 // bytes
 
 enum device_format {
     FORMAT_Q4H,
@@ -45,10 +46,10 @@ uint32_t pack_blocks(uint64_t columns);
 size_t pack_quant_bytes(enum device_format format, uint32_t blocks);
 size_t pack_scale_bytes(enum device_format format, uint32_t blocks);
 
-// Packs PACK_ROWS rows of `columns` weights of a type. rows[i] points to the file's bytes of
-// a row, or is NULL for a row of zeros. quants and scales must be zeroed; scales may be NULL
-// for the float formats.
-void pack_rows(enum quant_type type, const uint8_t *const rows[PACK_ROWS], uint64_t columns,
-               uint32_t *quants, uint32_t *scales);
+// Packs PACK_ROWS rows of `columns` weights of a type. rows[i] points to the file's bytes
+// of a row, or is NULL for a row of zeros. quants and scales must be zeroed; scales may
+// be NULL for the float formats.
+void pack_rows(enum quant_type type, const uint8_t *const rows[PACK_ROWS],
+               uint64_t columns, uint32_t *quants, uint32_t *scales);
 
 #endif

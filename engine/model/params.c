@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-// Reads "<architecture>.<name>" as a number within [low, high]; a missing key keeps *value.
+// Reads "<architecture>.<name>" as a number within [low, high]; a missing key keeps
+// *value.
 static bool read_u32(const struct gguf *gguf, const struct model_params *params,
                      const char *name, uint32_t low, uint32_t high, uint32_t *value,
                      struct err *err)
@@ -41,7 +42,8 @@ static bool read_f64(const struct gguf *gguf, const struct model_params *params,
 }
 
 static bool read_f32(const struct gguf *gguf, const struct model_params *params,
-                     const char *name, double low, double high, float *value, struct err *err)
+                     const char *name, double low, double high, float *value,
+                     struct err *err)
 {
     double number = (double)*value;
 
@@ -51,7 +53,8 @@ static bool read_f32(const struct gguf *gguf, const struct model_params *params,
     return true;
 }
 
-static bool has(const struct gguf *gguf, const struct model_params *params, const char *name)
+static bool has(const struct gguf *gguf, const struct model_params *params,
+                const char *name)
 {
     char key[128];
 
@@ -76,15 +79,12 @@ static void be_gemma2(struct model_params *params)
     params->attention_cap = 50.0f;
     params->logit_cap = 30.0f;
     params->window = 4096;
-    params->window_period = 2;
 }
 
 static void be_gemma3(struct model_params *params)
 {
     be_gemma(params);
     params->qk_norm = true;
-    params->window = 1024;
-    params->window_period = 6;
     params->local_rope_differs = true;
 }
 
@@ -116,15 +116,16 @@ static void be_phi3(struct model_params *params)
 static const struct architecture {
     const char *name;
     void (*be)(struct model_params *params);
+    uint32_t
+        window_period; // layer i has a window unless i % period == period - 1; 0: all
 } architectures[] = {
-    { "llama", be_llama },   { "qwen2", be_qwen2 },   { "qwen3", be_qwen3 },
-    { "gemma2", be_gemma2 }, { "gemma3", be_gemma3 }, { "phi3", be_phi3 },
-    { "qwen3moe", be_qwen3 },
+    { "llama", be_llama, 0 },    { "qwen2", be_qwen2, 0 },   { "qwen3", be_qwen3, 0 },
+    { "gemma2", be_gemma2, 2 },  { "gemma3", be_gemma3, 6 }, { "phi3", be_phi3, 0 },
+    { "qwen3moe", be_qwen3, 0 },
 };
 
-static const struct architecture *find_architecture(const struct gguf *gguf,
-                                                    struct model_params *params,
-                                                    struct err *err)
+static const struct architecture *
+find_architecture(const struct gguf *gguf, struct model_params *params, struct err *err)
 {
     struct gguf_string name = { .bytes = NULL };
 
@@ -153,7 +154,8 @@ static bool read_sizes(const struct gguf *gguf, struct model_params *p, struct e
     const struct gguf_tensor *embedding = gguf_find(gguf, "token_embd.weight");
 
     if (embedding == NULL || embedding->rank != 2 || embedding->shape[1] > 1u << 24)
-        return err_set(err, ERR_FORMAT, "tensor token_embd.weight is missing or not a matrix");
+        return err_set(err, ERR_FORMAT,
+                       "tensor token_embd.weight is missing or not a matrix");
     p->vocabulary = (uint32_t)embedding->shape[1];
     p->trained_context = 2048;
     if (!read_u32(gguf, p, "block_count", 1, MODEL_MAX_LAYERS, &p->layers, err) ||
@@ -172,18 +174,20 @@ static bool read_sizes(const struct gguf *gguf, struct model_params *p, struct e
         !read_u32(gguf, p, "rope.dimension_count", 2, p->head_dim, &p->rotated, err))
         return false;
     if (p->heads % p->kv_heads != 0)
-        return err_set(err, ERR_FORMAT, "%u heads are not a multiple of %u key-value heads",
-                       p->heads, p->kv_heads);
+        return err_set(err, ERR_FORMAT,
+                       "%u heads are not a multiple of %u key-value heads", p->heads,
+                       p->kv_heads);
     if (value_dim != p->head_dim || p->head_dim % 8 != 0 || p->rotated % 2 != 0)
-        return err_set(err, ERR_UNSUPPORTED,
-                       "heads of %u (keys) and %u (values) dimensions, %u rotated, are not "
-                       "supported",
-                       p->head_dim, value_dim, p->rotated);
+        return err_set(
+            err, ERR_UNSUPPORTED,
+            "heads of %u (keys) and %u (values) dimensions, %u rotated, are not "
+            "supported",
+            p->head_dim, value_dim, p->rotated);
     return true;
 }
 
-// Experts: llama (Mixtral) and qwen3moe. A llama file says their width as that of the dense
-// layer.
+// Experts: llama (Mixtral) and qwen3moe. A llama file says their width as that of the
+// dense layer.
 static bool read_experts(const struct gguf *gguf, struct model_params *p, struct err *err)
 {
     p->ff_width = 0;
@@ -199,8 +203,8 @@ static bool read_experts(const struct gguf *gguf, struct model_params *p, struct
     p->experts_normalised = true;
     p->expert_ff_width = p->ff_width;
     return read_u32(gguf, p, "expert_used_count", 1, p->experts, &p->experts_used, err) &&
-           read_u32(gguf, p, "expert_feed_forward_length", 8, 1 << 20, &p->expert_ff_width,
-                    err) &&
+           read_u32(gguf, p, "expert_feed_forward_length", 8, 1 << 20,
+                    &p->expert_ff_width, err) &&
            read_f32(gguf, p, "expert_weights_scale", 0, 1e6, &p->expert_scale, err);
 }
 
@@ -222,11 +226,12 @@ static bool read_rope(const struct gguf *gguf, struct model_params *p, struct er
         !read_f64(gguf, p, "rope.freq_base", 1, 1e12, &rope->base, err) ||
         !read_f64(gguf, p, "rope.scale_linear", 1e-3, 1e6, &factor, err) ||
         !read_f64(gguf, p, "rope.scaling.factor", 1e-3, 1e6, &factor, err) ||
-        !read_f64(gguf, p, "rope.scaling.attn_factor", 1e-3, 1e3, &rope->attn_factor, err) ||
-        !read_f64(gguf, p, "rope.scaling.yarn_beta_fast", 1e-3, 1e6, &rope->yarn_beta_fast,
+        !read_f64(gguf, p, "rope.scaling.attn_factor", 1e-3, 1e3, &rope->attn_factor,
                   err) ||
-        !read_f64(gguf, p, "rope.scaling.yarn_beta_slow", 1e-3, 1e6, &rope->yarn_beta_slow,
-                  err) ||
+        !read_f64(gguf, p, "rope.scaling.yarn_beta_fast", 1e-3, 1e6,
+                  &rope->yarn_beta_fast, err) ||
+        !read_f64(gguf, p, "rope.scaling.yarn_beta_slow", 1e-3, 1e6,
+                  &rope->yarn_beta_slow, err) ||
         !read_u32(gguf, p, "rope.scaling.original_context_length", 1, 1u << 28,
                   &rope->original_context, err))
         return false;
@@ -236,31 +241,58 @@ static bool read_rope(const struct gguf *gguf, struct model_params *p, struct er
     } else if (type.len != 8 || memcmp(type.bytes, "longrope", 8) != 0) {
         rope->scale = 1.0 / factor;
     }
-    if (p->local_rope_differs) {
-        p->local_rope = (struct rope_params){ .base = 10000.0, .scale = 1.0,
-                                              .attn_factor = 1.0 };
-        return read_f64(gguf, p, "rope.freq_base_swa", 1, 1e12, &p->local_rope.base, err);
+    if (strncmp(p->architecture, "gemma", 5) == 0 && has(gguf, p, "rope.freq_base_swa"))
+        p->local_rope_differs = true;
+    p->local_rope =
+        (struct rope_params){ .base = 10000.0, .scale = 1.0, .attn_factor = 1.0 };
+    return !p->local_rope_differs ||
+           read_f64(gguf, p, "rope.freq_base_swa", 1, 1e12, &p->local_rope.base, err);
+}
+
+// Which layers have a window: an array of booleans, or a period, or the architecture's
+// own.
+static bool read_windows(const struct gguf *gguf, uint32_t period, struct model_params *p,
+                         struct err *err)
+{
+    const char *name = "attention.sliding_window_pattern";
+    struct gguf_array array = { .count = 0 };
+    char key[128];
+
+    snprintf(key, sizeof(key), "%s.%s", p->architecture, name);
+    if (!read_u32(gguf, p, "attention.sliding_window", 0, 1u << 28, &p->window, err))
+        return false;
+    if (gguf_has(gguf, key) && gguf_get_array(gguf, key, GGUF_BOOL, &array, NULL)) {
+        for (uint32_t i = 0; i < p->layers && i < array.count; i++)
+            p->windowed[i] = gguf_array_u64(&array, i) != 0;
+        return true;
     }
+    if (!read_u32(gguf, p, name, 0, MODEL_MAX_LAYERS, &period, err))
+        return false;
+    for (uint32_t i = 0; i < p->layers; i++)
+        p->windowed[i] = period == 0 || i % period != period - 1;
     return true;
 }
 
-static bool read_attention(const struct gguf *gguf, struct model_params *p, struct err *err)
+static bool read_attention(const struct gguf *gguf, struct model_params *p,
+                           struct err *err)
 {
     p->attention_scale = 1.0f / sqrtf((float)p->head_dim);
-    if (!read_f32(gguf, p, "attention.layer_norm_rms_epsilon", 0, 1, &p->norm_epsilon, err) ||
-        !read_f32(gguf, p, "attn_logit_softcapping", 0, 1e6, &p->attention_cap, err) ||
+    if (!read_f32(gguf, p, "attention.layer_norm_rms_epsilon", 0, 1, &p->norm_epsilon,
+                  err) ||
+        (p->attention_cap > 0.0f &&
+         !read_f32(gguf, p, "attn_logit_softcapping", 0, 1e6, &p->attention_cap, err)) ||
         !read_f32(gguf, p, "final_logit_softcapping", 0, 1e6, &p->logit_cap, err))
         return false;
-    if (!read_u32(gguf, p, "attention.sliding_window", 0, 1u << 28, &p->window, err))
-        return false;
-    // The 27B models of both families scale by width / heads instead of the head's own size.
+    // The 27B models of both families scale by width / heads instead of the head's own
+    // size.
     if (strncmp(p->architecture, "gemma", 5) == 0 &&
         p->layers == (p->architecture[5] == '2' ? 46u : 62u))
         p->attention_scale = 1.0f / sqrtf((float)p->width / (float)p->heads);
     return true;
 }
 
-bool model_params_read(const struct gguf *gguf, struct model_params *params, struct err *err)
+bool model_params_read(const struct gguf *gguf, struct model_params *params,
+                       struct err *err)
 {
     const struct architecture *architecture;
 
@@ -270,13 +302,11 @@ bool model_params_read(const struct gguf *gguf, struct model_params *params, str
         return false;
     architecture->be(params);
     return read_experts(gguf, params, err) && read_attention(gguf, params, err) &&
+           read_windows(gguf, architecture->window_period, params, err) &&
            read_rope(gguf, params, err);
 }
 
 bool model_layer_windowed(const struct model_params *params, uint32_t layer)
 {
-    if (params->window == 0)
-        return false;
-    return params->window_period == 0 ||
-           layer % params->window_period != params->window_period - 1;
+    return params->window > 0 && params->windowed[layer];
 }

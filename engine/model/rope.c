@@ -4,8 +4,8 @@
 
 #include <math.h>
 
-// YaRN (arXiv:2309.00071), section 3.2: the dimension that turns `rotations` times over the
-// original context.
+// YaRN (arXiv:2309.00071), section 3.2: the dimension that turns `rotations` times over
+// the original context.
 static double yarn_dimension(const struct rope_params *params, uint32_t rotated,
                              double rotations)
 {

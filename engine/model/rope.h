@@ -1,9 +1,9 @@
 // engine/model/rope.h
 // SPDX-License-Identifier: MIT
 //
-// Rotary position embedding (arXiv:2104.09864): the table of angles. Sines and cosines are
-// computed here in double precision, because a shader's sin() is only exact near zero and a
-// position times a frequency is not.
+// Rotary position embedding (arXiv:2104.09864): the table of angles. Sines and cosines
+// are computed here in double precision, because a shader's sin() is only exact near zero
+// and a position times a frequency is not.
 #ifndef ORIEL_ENGINE_MODEL_ROPE_H
 #define ORIEL_ENGINE_MODEL_ROPE_H
 

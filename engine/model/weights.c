@@ -55,7 +55,8 @@ static const struct gguf_tensor *find(struct loader *loader, int layer, const ch
         tensor->shape[2] != matrices || tensor->shape[3] != 1) {
         err_set(loader->err, ERR_FORMAT,
                 "tensor %s is %llu x %llu x %llu, it must be %llu x %llu x %llu", name,
-                (unsigned long long)tensor->shape[0], (unsigned long long)tensor->shape[1],
+                (unsigned long long)tensor->shape[0],
+                (unsigned long long)tensor->shape[1],
                 (unsigned long long)tensor->shape[2], (unsigned long long)columns,
                 (unsigned long long)rows, (unsigned long long)matrices);
         return NULL;
@@ -141,8 +142,8 @@ static bool load_one_matrix(struct loader *loader, int layer, const char *role,
     return load_matrix(loader, layer, &role, columns, &rows, 1, matrix);
 }
 
-static bool load_experts(struct loader *loader, int layer, const char *role, uint32_t columns,
-                         uint32_t rows, struct matrix *matrix)
+static bool load_experts(struct loader *loader, int layer, const char *role,
+                         uint32_t columns, uint32_t rows, struct matrix *matrix)
 {
     bool missing;
     const struct gguf_tensor *tensor =
@@ -151,8 +152,9 @@ static bool load_experts(struct loader *loader, int layer, const char *role, uin
     if (tensor == NULL)
         return missing ? missing_tensor(loader, layer, role) : false;
     if (rows % PACK_ROWS != 0)
-        return err_set(loader->err, ERR_UNSUPPORTED, "%s: experts of %u rows, not a multiple of %u",
-                       role, rows, PACK_ROWS);
+        return err_set(loader->err, ERR_UNSUPPORTED,
+                       "%s: experts of %u rows, not a multiple of %u", role, rows,
+                       PACK_ROWS);
     return matrix_create(loader->gpu, loader->gguf, &tensor, 1, true, matrix, count_bytes,
                          loader, loader->err);
 }
@@ -168,7 +170,8 @@ static bool load_attention(struct loader *loader, int i, struct layer_weights *l
     const char *output_bias = "attn_output.bias";
 
     if (p->fused_qkv
-            ? !load_one_matrix(loader, i, "attn_qkv.weight", p->width, q + 2 * kv, &layer->qkv)
+            ? !load_one_matrix(loader, i, "attn_qkv.weight", p->width, q + 2 * kv,
+                               &layer->qkv)
             : !load_matrix(loader, i, matrices, p->width, rows, 3, &layer->qkv) ||
                   !load_vector(loader, i, biases, rows, 3, true, &layer->qkv_bias))
         return false;
@@ -176,7 +179,8 @@ static bool load_attention(struct loader *loader, int i, struct layer_weights *l
         (!load_norm(loader, i, "attn_q_norm.weight", p->head_dim, &layer->query_norm) ||
          !load_norm(loader, i, "attn_k_norm.weight", p->head_dim, &layer->key_norm)))
         return false;
-    return load_one_matrix(loader, i, "attn_output.weight", q, p->width, &layer->output) &&
+    return load_one_matrix(loader, i, "attn_output.weight", q, p->width,
+                           &layer->output) &&
            load_vector(loader, i, &output_bias, &p->width, 1, true, &layer->output_bias);
 }
 
@@ -189,18 +193,19 @@ static bool load_feed_forward(struct loader *loader, int i, struct layer_weights
     if (p->experts > 0)
         return load_one_matrix(loader, i, "ffn_gate_inp.weight", p->width, p->experts,
                                &layer->router) &&
-               load_experts(loader, i, "ffn_gate_exps.weight", p->width, p->expert_ff_width,
-                            &layer->expert_gate) &&
+               load_experts(loader, i, "ffn_gate_exps.weight", p->width,
+                            p->expert_ff_width, &layer->expert_gate) &&
                load_experts(loader, i, "ffn_up_exps.weight", p->width, p->expert_ff_width,
                             &layer->expert_up) &&
-               load_experts(loader, i, "ffn_down_exps.weight", p->expert_ff_width, p->width,
-                            &layer->expert_down);
+               load_experts(loader, i, "ffn_down_exps.weight", p->expert_ff_width,
+                            p->width, &layer->expert_down);
     if (p->fused_gate_up
             ? !load_one_matrix(loader, i, "ffn_up.weight", p->width, 2 * p->ff_width,
                                &layer->gate_up)
             : !load_matrix(loader, i, roles, p->width, rows, 2, &layer->gate_up))
         return false;
-    return load_one_matrix(loader, i, "ffn_down.weight", p->ff_width, p->width, &layer->down);
+    return load_one_matrix(loader, i, "ffn_down.weight", p->ff_width, p->width,
+                           &layer->down);
 }
 
 static bool load_layer(struct loader *loader, int i, struct layer_weights *layer)
@@ -210,10 +215,10 @@ static bool load_layer(struct loader *loader, int i, struct layer_weights *layer
     if (!load_norm(loader, i, "attn_norm.weight", p->width, &layer->attention_norm) ||
         !load_norm(loader, i, "ffn_norm.weight", p->width, &layer->ff_norm))
         return false;
-    if (p->post_norms && (!load_norm(loader, i, "post_attention_norm.weight", p->width,
-                                     &layer->attention_post_norm) ||
-                          !load_norm(loader, i, "post_ffw_norm.weight", p->width,
-                                     &layer->ff_post_norm)))
+    if (p->post_norms &&
+        (!load_norm(loader, i, "post_attention_norm.weight", p->width,
+                    &layer->attention_post_norm) ||
+         !load_norm(loader, i, "post_ffw_norm.weight", p->width, &layer->ff_post_norm)))
         return false;
     return load_attention(loader, i, layer) && load_feed_forward(loader, i, layer);
 }

@@ -23,7 +23,8 @@ struct layer_weights {
 };
 
 struct model_weights {
-    struct matrix embedding, head; // head.pieces is NULL when the embedding serves as head
+    struct matrix embedding,
+        head; // head.pieces is NULL when the embedding serves as head
     struct gpu_buffer output_norm;
     float *rope_factors, *rope_long_factors; // [rotated / 2] or NULL
     struct layer_weights *layers;

@@ -60,11 +60,11 @@ static void utf8_rejects_what_rfc3629_forbids(void)
         size_t len;
         bool valid;
     } cases[] = {
-        { "\xc3\xa9", 2, true },          { "\xe2\x82\xac", 3, true },
-        { "\xf0\x9f\x98\x80", 4, true },  { "\xc0\x80", 2, false },
-        { "\xed\xa0\x80", 3, false },     { "\xf4\x90\x80\x80", 4, false },
-        { "\xe2\x82", 2, false },         { "\x80", 1, false },
-        { "\xf4\x8f\xbf\xbf", 4, true },  { "\xe0\x9f\xbf", 3, false },
+        { "\xc3\xa9", 2, true },         { "\xe2\x82\xac", 3, true },
+        { "\xf0\x9f\x98\x80", 4, true }, { "\xc0\x80", 2, false },
+        { "\xed\xa0\x80", 3, false },    { "\xf4\x90\x80\x80", 4, false },
+        { "\xe2\x82", 2, false },        { "\x80", 1, false },
+        { "\xf4\x8f\xbf\xbf", 4, true }, { "\xe0\x9f\xbf", 3, false },
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
@@ -178,7 +178,8 @@ static const struct test tests[] = {
     { "utf8 round-trips every scalar value", utf8_round_trips_every_scalar_value },
     { "utf8 splits ill-formed input as Unicode says",
       utf8_splits_ill_formed_input_as_unicode_says },
-    { "utf8 holds back an unfinished character", utf8_holds_back_an_unfinished_character },
+    { "utf8 holds back an unfinished character",
+      utf8_holds_back_an_unfinished_character },
     { "arenas keep to their budget", arenas_keep_to_their_budget },
     { "errors are prefixed and cut", errors_are_prefixed_and_cut },
     { "files are replaced whole and private", files_are_replaced_whole_and_private },

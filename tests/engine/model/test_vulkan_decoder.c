@@ -1,10 +1,10 @@
 // tests/engine/model/test_vulkan_decoder.c
 // SPDX-License-Identifier: MIT
 //
-// The product's decoder, on every Vulkan device of the machine, against the reference decoder
-// in double precision: every architecture, feature and quantised type, once with the whole
-// prompt at a time and once token by token. Features are run again with traits masked, so
-// that the floor is tested on a device that has more.
+// The product's decoder, on every Vulkan device of the machine, against the reference
+// decoder in double precision: every architecture, feature and quantised type, once with
+// the whole prompt at a time and once token by token. Features are run again with traits
+// masked, so that the floor is tested on a device that has more.
 #include "tests/tap.h"
 
 #include <unistd.h>
@@ -14,10 +14,10 @@
 #include "tests/engine/model/reference_cases.h"
 #include "tests/reference/decoder.h"
 
-// Relative errors of a whole row of logits, in the Euclidean norm. With an exact cache only
-// f32 rounding is left. The default cache rounds keys and values to binary16, and so does the
-// reference that it is compared with; but a value that lies next to the middle between two
-// halves may be rounded to different ones.
+// Relative errors of a whole row of logits, in the Euclidean norm. With an exact cache
+// only f32 rounding is left. The default cache rounds keys and values to binary16, and so
+// does the reference that it is compared with; but a value that lies next to the middle
+// between two halves may be rounded to different ones.
 #define EXACT_TOLERANCE 1e-4
 #define HALF_TOLERANCE  1e-3
 
@@ -31,8 +31,8 @@ static void check_peaks(const struct decoder_logits *logits)
 {
     for (uint32_t slice = 0; slice < logits->peak_count; slice++) {
         uint32_t first = slice * DECODER_SLICE;
-        uint32_t end = first + DECODER_SLICE < logits->count ? first + DECODER_SLICE
-                                                             : logits->count;
+        uint32_t end =
+            first + DECODER_SLICE < logits->count ? first + DECODER_SLICE : logits->count;
         float highest = logits->values[first];
         double sum = 0;
 
@@ -84,8 +84,8 @@ static double worst_error(const struct rows *rows, const double *want, uint32_t 
 }
 
 // Runs the prompt in passes of `step` tokens (0: all at once).
-static bool run(struct decoder *decoder, const uint32_t *tokens, uint32_t count, uint32_t step,
-                struct rows *rows, struct err *err)
+static bool run(struct decoder *decoder, const uint32_t *tokens, uint32_t count,
+                uint32_t step, struct rows *rows, struct err *err)
 {
     struct rows at = *rows;
 
@@ -113,8 +113,9 @@ static void check_decoder(struct gpu *gpu, const struct gguf *gguf,
 {
     static const uint32_t steps[] = { 0, 1, 7 };
     const size_t step_count = exact_cache ? 3 : 2;
-    struct decoder_params params = { .gpu = gpu, .gguf = gguf, .context = MODEL_CONTEXT,
-                                     .exact_cache = exact_cache };
+    struct decoder_params params = {
+        .gpu = gpu, .gguf = gguf, .context = MODEL_CONTEXT, .exact_cache = exact_cache
+    };
     const double tolerance = exact_cache ? EXACT_TOLERANCE : HALF_TOLERANCE;
     struct err err = { .code = ERR_NONE };
     struct decoder *decoder = decoder_create(&params, &err);
@@ -128,7 +129,8 @@ static void check_decoder(struct gpu *gpu, const struct gguf *gguf,
     rows.logits = alloc_array(model->prompt, vocabulary * sizeof(float));
     for (size_t i = 0; i < step_count; i++) {
         bool ok = run(decoder, tokens, (uint32_t)model->prompt, steps[i], &rows, &err);
-        double error = ok ? worst_error(&rows, want, 0, (uint32_t)model->prompt) : (double)NAN;
+        double error =
+            ok ? worst_error(&rows, want, 0, (uint32_t)model->prompt) : (double)NAN;
 
         if (!(error <= tolerance)) {
             printf("# %s on %s, %u tokens at a time, %s cache: relative error %g %s\n",
@@ -148,8 +150,8 @@ static void round_to_half(float *values, size_t count)
 }
 
 // Generates the model, computes the reference, and runs it on each of the devices.
-static void check_case(const struct model_case *model, struct gpu **gpus, size_t gpu_count,
-                       bool exact_cache)
+static void check_case(const struct model_case *model, struct gpu **gpus,
+                       size_t gpu_count, bool exact_cache)
 {
     char folder[] = "/tmp/oriel-vulkan-XXXXXX";
     struct reference_options options = { .context = MODEL_CONTEXT,
@@ -159,7 +161,8 @@ static void check_case(const struct model_case *model, struct gpu **gpus, size_t
 
     REQUIRE(mkdtemp(folder) != NULL);
     char *path = alloc_printf("%s/model.gguf", folder);
-    struct gguf *gguf = model_generate(&model->recipe, path, &err) ? gguf_open(path, &err) : NULL;
+    struct gguf *gguf =
+        model_generate(&model->recipe, path, &err) ? gguf_open(path, &err) : NULL;
     size_t vocabulary = gguf != NULL ? reference_vocabulary(gguf, &err) : 0;
     double *want = alloc_array(model->prompt, vocabulary * sizeof(*want));
 
@@ -247,6 +250,7 @@ static const struct test tests[] = {
     { "every feature", every_feature },
     { "every feature with a cache of halves", every_feature_with_the_default_cache },
     { "every feature on the floor of Vulkan", every_feature_on_the_floor },
-    { "every architecture with every quantised type", every_architecture_with_every_type },
+    { "every architecture with every quantised type",
+      every_architecture_with_every_type },
 };
 TAP_MAIN(tests)
