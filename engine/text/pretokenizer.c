@@ -271,7 +271,8 @@ static bool is_number(uint8_t c)
 }
 
 // "1234567" is 1, 234, 567: how long a run is decides where it is cut, so an expression
-// would have to look ahead to its end again and again.
+// would have to look ahead to its end again and again. Like the peer's, this does not cut
+// in front of a run; the expressions that follow do, nearly always.
 static void cut_digits(const uint8_t *subject, size_t start, size_t end, uint8_t *starts)
 {
     for (size_t at = start; at < end;) {
@@ -281,7 +282,6 @@ static void cut_digits(const uint8_t *subject, size_t start, size_t end, uint8_t
             at++;
         for (size_t cut = at; cut > from; cut -= cut - from < 3 ? cut - from : 3)
             starts[cut] = 1;
-        starts[from] = 1;
         while (at < end && !is_number(subject[at]))
             at++;
     }

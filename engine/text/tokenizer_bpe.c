@@ -88,6 +88,17 @@ static struct merge_slot *merge_find(const struct tokenizer *tokenizer, uint32_t
     return slot;
 }
 
+static bool has_text(const struct token_table *table, uint32_t id, const char *bytes,
+                     size_t len)
+{
+    struct token_text text;
+
+    if (id >= table->count)
+        return false;
+    text = token_table_text(table, id);
+    return text.len == len && memcmp(text.bytes, bytes, len) == 0;
+}
+
 // The id of a text that need not be a token.
 static bool intern(struct token_table *table, const char *bytes, size_t len, uint32_t *id,
                    struct err *err)
@@ -99,14 +110,16 @@ static bool intern(struct token_table *table, const char *bytes, size_t len, uin
     return token_table_add(table, bytes, len, err);
 }
 
+// *merged_id is that of the merge before this one: tokens mostly stand in the order of
+// their merges, so the next id is tried before the table.
 static bool add_merge(struct tokenizer *tokenizer, struct token_text merge, uint32_t rank,
-                      char *joined, struct err *err)
+                      char *joined, uint32_t *merged_id, struct err *err)
 {
     const char *space =
         merge.len > 1 ? memchr(merge.bytes + 1, ' ', merge.len - 1) : NULL;
     struct token_text left, right;
     struct merge_slot *slot;
-    uint32_t left_id, right_id, merged_id;
+    uint32_t left_id, right_id;
 
     if (space == NULL || space + 1 == merge.bytes + merge.len)
         return true; // it can never apply
@@ -118,12 +131,15 @@ static bool add_merge(struct tokenizer *tokenizer, struct token_text merge, uint
     memcpy(joined, left.bytes, left.len);
     memcpy(joined + left.len, right.bytes, right.len);
     if (!intern(&tokenizer->table, left.bytes, left.len, &left_id, err) ||
-        !intern(&tokenizer->table, right.bytes, right.len, &right_id, err) ||
-        !intern(&tokenizer->table, joined, merge.len - 1, &merged_id, err))
+        !intern(&tokenizer->table, right.bytes, right.len, &right_id, err))
+        return false;
+    if (has_text(&tokenizer->table, *merged_id + 1, joined, merge.len - 1))
+        ++*merged_id;
+    else if (!intern(&tokenizer->table, joined, merge.len - 1, merged_id, err))
         return false;
     slot = merge_find(tokenizer, left_id, right_id);
     if (slot->left == TOKEN_NONE) // of equal merges the first counts
-        *slot = (struct merge_slot){ left_id, right_id, rank, merged_id };
+        *slot = (struct merge_slot){ left_id, right_id, rank, *merged_id };
     return true;
 }
 
@@ -131,6 +147,7 @@ static bool add_merges(struct tokenizer *tokenizer, const struct tokenizer_param
                        struct err *err)
 {
     char *joined = alloc_zero(TOKENIZER_TOKEN_MAX);
+    uint32_t merged_id = 0;
     size_t count = 64;
     bool ok = true;
 
@@ -143,7 +160,8 @@ static bool add_merges(struct tokenizer *tokenizer, const struct tokenizer_param
         memset(tokenizer->merges, 0xff, count * sizeof(*tokenizer->merges));
     tokenizer->merge_mask = count - 1;
     for (size_t i = 0; ok && i < params->merge_count; i++)
-        ok = add_merge(tokenizer, params->merges[i], (uint32_t)i, joined, err);
+        ok =
+            add_merge(tokenizer, params->merges[i], (uint32_t)i, joined, &merged_id, err);
     free(joined);
     return ok;
 }

@@ -35,11 +35,11 @@ static void sift_down(struct queue *queue, size_t at)
     queue->entries[at] = entry;
 }
 
-void queue_append(struct queue *queue, uint64_t key, uint32_t len)
+void queue_append(struct queue *queue, struct queue_entry entry)
 {
     queue->entries =
         alloc_grow(queue->entries, queue->count, &queue->cap, sizeof(*queue->entries));
-    queue->entries[queue->count++] = (struct queue_entry){ key, len };
+    queue->entries[queue->count++] = entry;
 }
 
 void queue_order(struct queue *queue)
@@ -48,9 +48,9 @@ void queue_order(struct queue *queue)
         sift_down(queue, i);
 }
 
-void queue_push(struct queue *queue, uint64_t key, uint32_t len)
+void queue_push(struct queue *queue, struct queue_entry entry)
 {
-    queue_append(queue, key, len);
+    queue_append(queue, entry);
     sift_up(queue, queue->count - 1);
 }
 
@@ -90,7 +90,7 @@ struct merging {
     struct merge_work *work;
 };
 
-typedef void enqueue(struct queue *queue, uint64_t key, uint32_t len);
+typedef void enqueue(struct queue *queue, struct queue_entry entry);
 
 static void offer(const struct merging *merging, uint32_t left, enqueue *put)
 {
@@ -103,21 +103,22 @@ static void offer(const struct merging *merging, uint32_t left, enqueue *put)
     a = &symbols[left];
     b = &symbols[a->next];
     if (merging->rule(merging->tokenizer, merging->text, a, b, &priority, &merged))
-        put(&merging->work->queue, (uint64_t)priority << 32 | left, a->len + b->len);
+        put(&merging->work->queue, (struct queue_entry){ (uint64_t)priority << 32 | left,
+                                                         a->len + b->len, merged });
 }
 
-static void merge_pair(const struct merging *merging, uint32_t left, uint32_t len)
+static void merge_pair(const struct merging *merging, struct queue_entry pair)
 {
+    uint32_t left = (uint32_t)pair.key;
     struct symbol *symbols = merging->work->symbols, *a = &symbols[left], *b;
-    uint32_t priority;
 
     if (a->len == 0 || a->next == TOKEN_NONE)
         return;
     b = &symbols[a->next];
-    if (a->len + b->len != len)
+    if (a->len + b->len != pair.len)
         return;
-    merging->rule(merging->tokenizer, merging->text, a, b, &priority, &a->id);
-    a->len = len;
+    a->id = pair.id;
+    a->len = pair.len;
     b->len = 0;
     a->next = b->next;
     if (a->next != TOKEN_NONE)
@@ -135,9 +136,6 @@ void merge_symbols(const struct tokenizer *tokenizer, const char *text, merge_ru
     for (size_t i = 0; i + 1 < work->count; i++)
         offer(&merging, (uint32_t)i, queue_append);
     queue_order(&work->queue);
-    while (work->queue.count > 0) {
-        struct queue_entry next = queue_pop(&work->queue);
-
-        merge_pair(&merging, (uint32_t)next.key, next.len);
-    }
+    while (work->queue.count > 0)
+        merge_pair(&merging, queue_pop(&work->queue));
 }

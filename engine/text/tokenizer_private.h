@@ -83,12 +83,13 @@ struct special_hit {
 struct symbol {
     uint32_t previous, next; // TOKEN_NONE: none
     uint32_t start, len;     // in bytes; len 0: merged into another
-    uint32_t id;             // of byte-level BPE
+    uint32_t id;             // TOKEN_NONE: not known, or not in the table
 };
 
 struct queue_entry {
     uint64_t key; // the least comes first
     uint32_t len;
+    uint32_t id;
 };
 
 // A binary heap.
@@ -97,9 +98,11 @@ struct queue {
     size_t count, cap;
 };
 
-void queue_push(struct queue *queue, uint64_t key, uint32_t len);
-struct queue_entry queue_pop(struct queue *queue);                  // count > 0
-void queue_append(struct queue *queue, uint64_t key, uint32_t len); // order comes later:
+void queue_push(struct queue *queue, struct queue_entry entry);
+struct queue_entry queue_pop(struct queue *queue); // count > 0
+
+// Many at once: append them all, then order.
+void queue_append(struct queue *queue, struct queue_entry entry);
 void queue_order(struct queue *queue);
 
 // Memory for merging, used again from word to word.

@@ -123,9 +123,11 @@ static uint32_t longest_at(const struct search *search, size_t at, size_t max,
 }
 
 // Longer ones first, then by id, then by place; all three fit by the limits of the room.
-static uint64_t hit_key(size_t len, uint32_t id, size_t at)
+static struct queue_entry place_entry(size_t len, uint32_t id, size_t at)
 {
-    return (uint64_t)(TOKENIZER_TOKEN_MAX - len) << 48 | (uint64_t)id << 24 | at;
+    uint64_t key = (uint64_t)(TOKENIZER_TOKEN_MAX - len) << 48 | (uint64_t)id << 24 | at;
+
+    return (struct queue_entry){ key, (uint32_t)len, id };
 }
 
 static int compare_hits(const void *a, const void *b)
@@ -147,7 +149,7 @@ static void find_places(const struct search *search, struct queue *queue)
             continue;
         id = longest_at(search, at, TOKENIZER_TOKEN_MAX, &len);
         if (id != TOKEN_NONE)
-            queue_append(queue, hit_key(len, id, at), (uint32_t)len);
+            queue_append(queue, place_entry(len, id, at));
     }
     queue_order(queue);
 }
@@ -169,7 +171,7 @@ struct special_hit *special_find(const struct tokenizer *tokenizer, const char *
     while (queue.count > 0) {
         struct queue_entry entry = queue_pop(&queue);
         size_t at = entry.key & 0xffffff, shorter;
-        uint32_t id = entry.key >> 24 & 0xffffff;
+        uint32_t id = entry.id;
 
         // What was taken so far is at least as long: to overlap it must cover an end.
         if (taken[at])
@@ -182,7 +184,7 @@ struct special_hit *special_find(const struct tokenizer *tokenizer, const char *
         }
         id = longest_at(&search, at, entry.len - 1, &shorter);
         if (id != TOKEN_NONE)
-            queue_push(&queue, hit_key(shorter, id, at), (uint32_t)shorter);
+            queue_push(&queue, place_entry(shorter, id, at));
     }
     if (hits != NULL)
         qsort(hits, *hit_count, sizeof(*hits), compare_hits);

@@ -138,9 +138,10 @@ static void push_symbols(const struct tokenizer *tokenizer, const char *text,
 {
     for (uint32_t i = 0; i != TOKEN_NONE; i = work->symbols[i].next) {
         const struct symbol *symbol = &work->symbols[i];
-        uint32_t id =
-            token_table_find(&tokenizer->table, text + symbol->start, symbol->len);
+        uint32_t id = symbol->id;
 
+        if (id == TOKEN_NONE) // still a single character
+            id = token_table_find(&tokenizer->table, text + symbol->start, symbol->len);
         if (id != TOKEN_NONE) {
             token_list_push(list, id);
             continue;

@@ -1,13 +1,16 @@
 // tests/engine/text/test_tokenizer_golden.c
 // SPDX-License-Identifier: MIT
 //
-// Real vocabularies: the ids of 2,310 strings must be those of llama.cpp, see
-// tests/golden/tokenizer/generate.py. The model files are not part of the tree; they are
-// looked for where `oriel` keeps models, or in $ORIEL_TEST_MODELS.
+// The ids of 2,310 strings must be those of llama.cpp, see
+// tests/golden/tokenizer/generate.py: with every pre-tokenizer and a made-up vocabulary,
+// and with real vocabularies. The model files are not part of the tree; they are looked
+// for where `oriel` keeps models, or in $ORIEL_TEST_MODELS.
 #include <stdint.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "engine/model/vocabulary.h"
+#include "tests/engine/text/tokenizer_fixture.h"
 #include "tests/tap.h"
 
 #define STRINGS 2310
@@ -183,7 +186,69 @@ static void qwen(void)
             (const uint32_t[]){ 128247, 151643, 151645, 151662, 151663, 151664 }, 6);
 }
 
+static void hash_ids(struct sha256 *hash, const struct token_list *list)
+{
+    static const uint8_t end[4] = { 255, 255, 255, 255 };
+
+    for (size_t i = 0; i < list->count; i++) {
+        uint32_t id = list->ids[i];
+        uint8_t bytes[4] = { (uint8_t)id, (uint8_t)(id >> 8), (uint8_t)(id >> 16),
+                             (uint8_t)(id >> 24) };
+
+        sha256_update(hash, bytes, sizeof(bytes));
+    }
+    sha256_update(hash, end, sizeof(end));
+}
+
+static void compare_family(const char *name, const char *want, FILE *strings)
+{
+    static char bytes[1 << 16];
+    struct tokenizer *t = fixture_pairs(name);
+    struct token_list list = { .ids = NULL };
+    unsigned char digest[SHA256_BYTES];
+    char got[SHA256_HEX], *hex = NULL;
+    struct sha256 hash;
+    size_t cap = 0;
+
+    REQUIRE(t != NULL);
+    sha256_init(&hash);
+    rewind(strings);
+    while (getline(&hex, &cap, strings) > 0) {
+        struct text_piece piece = { bytes, unhex(hex, bytes), false };
+
+        list.count = 0;
+        CHECK(tokenizer_encode(t, &piece, 1, false, &list, NULL));
+        hash_ids(&hash, &list);
+    }
+    sha256_final(&hash, digest);
+    sha256_hex(digest, got);
+    if (strcmp(got, want) != 0) {
+        printf("# %s\n", name);
+        tap_failures++;
+    }
+    free(hex);
+    token_list_release(&list);
+    tokenizer_destroy(&t);
+}
+
+static void families(void)
+{
+    FILE *strings = open_golden("strings"), *golden = open_golden("families");
+    char name[64], want[SHA256_HEX];
+    size_t count = 0;
+
+    REQUIRE(strings != NULL && golden != NULL);
+    while (fscanf(golden, "%63s %64s", name, want) == 2) {
+        compare_family(name, want, strings);
+        count++;
+    }
+    CHECK_INT(count, 82);
+    fclose(strings);
+    fclose(golden);
+}
+
 static const struct test tests[] = {
+    { "every pre-tokenizer gives the ids of llama.cpp", families },
     { "SmolLM2 gives the ids of llama.cpp", smollm },
     { "Gemma 3 gives the ids of llama.cpp", gemma },
     { "Qwen 2.5 gives the ids of llama.cpp", qwen },

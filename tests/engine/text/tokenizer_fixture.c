@@ -115,3 +115,66 @@ struct tokenizer *fixture_spm(void)
         add(build, words[i].text, strlen(words[i].text), TOKEN_NORMAL, words[i].score);
     return finish(build, "llama", "");
 }
+
+#define PAIRS_MAX 32768
+
+struct pairs {
+    char bytes[256][2];
+    size_t lens[256];
+    char texts[PAIRS_MAX][5]; // "a b"
+    char words[PAIRS_MAX][4];
+    struct token_text tokens[256 + PAIRS_MAX], merges[PAIRS_MAX];
+    size_t count;
+};
+
+static void add_pair(struct pairs *pairs, unsigned a, unsigned b)
+{
+    size_t len = pairs->lens[a] + pairs->lens[b], i = pairs->count++;
+    char *text = pairs->texts[i], *word = pairs->words[i];
+
+    memcpy(word, pairs->bytes[a], pairs->lens[a]);
+    memcpy(word + pairs->lens[a], pairs->bytes[b], pairs->lens[b]);
+    memcpy(text, word, pairs->lens[a]);
+    text[pairs->lens[a]] = ' ';
+    memcpy(text + pairs->lens[a] + 1, pairs->bytes[b], pairs->lens[b]);
+    pairs->tokens[256 + i] = (struct token_text){ word, len };
+    pairs->merges[i] = (struct token_text){ text, len + 1 };
+}
+
+struct tokenizer *fixture_pairs(const char *pre)
+{
+    struct pairs *pairs = calloc(1, sizeof(*pairs));
+    struct err err = { .code = ERR_NONE };
+    struct tokenizer_params params = {
+        .model = { "gpt2", 4 },
+        .pre = { pre, strlen(pre) },
+        .tokens = pairs->tokens,
+        .merges = pairs->merges,
+        .bos = TOKEN_NONE,
+        .eos = TOKEN_NONE,
+        .eot = TOKEN_NONE,
+        .eom = TOKEN_NONE,
+        .unknown = TOKEN_NONE,
+        .padding = TOKEN_NONE,
+    };
+    struct tokenizer *tokenizer;
+
+    for (unsigned byte = 0; byte < 256; byte++) {
+        pairs->lens[byte] = stored_byte(byte, pairs->bytes[byte]);
+        pairs->tokens[byte] =
+            (struct token_text){ pairs->bytes[byte], pairs->lens[byte] };
+    }
+    for (unsigned a = 0; a < 256; a++) {
+        for (unsigned b = 0; b < 256; b++) {
+            if ((7 * a + 13 * b) % 4 == 0)
+                add_pair(pairs, a, b);
+        }
+    }
+    params.token_count = 256 + pairs->count;
+    params.merge_count = pairs->count;
+    tokenizer = tokenizer_create(&params, &err);
+    if (tokenizer == NULL)
+        printf("# %s\n", err.text);
+    free(pairs);
+    return tokenizer;
+}

@@ -7,16 +7,24 @@
 #
 #     generate.py strings > strings.txt
 #     generate.py ids MODEL.gguf < strings.txt > MODEL.txt
+#     generate.py families < strings.txt > families.txt
 #
-# The first needs only Python and always writes the same. The second needs llama-cpp-python;
-# the committed files come from its version 0.3.36.
+# The first needs only Python and always writes the same. The others need llama-cpp-python
+# and gguf; the committed files come from version 0.3.36 of the former.
 #
 # strings.txt has one string per line, in hexadecimal. MODEL.txt has one line for each of
 # them: the ids without special tokens, a space, and the ids with them, or "=" where those
 # are the same. An id is three characters, most significant first, of the 64 of base64.
+#
+# families.txt has one line for each name of a pre-tokenizer: the SHA-256 of the ids of all
+# strings with a made-up vocabulary (see made_up), each id as four bytes, least significant
+# first, and four bytes of 255 after each string.
 import ctypes
+import hashlib
+import os
 import random
 import sys
+import tempfile
 
 DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
@@ -220,6 +228,50 @@ def strings():
     return list(unique)
 
 
+FAMILIES = """
+default gpt-2 phi-2 jina-es jina-de gigachat jina-v2-es jina-v2-de a.x-4.0 mellum modern-bert exaone4 mpt olmo jais
+trillion granite-docling smollm starcoder refact command-r codeshell exaone minerva-7b mellum2 llama3 llama-v3 llama-bpe
+falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano dbrx smaug-bpe chatglm-bpe glm4 glm5 qwen2 deepseek-r1-qwen kormo
+f2llmv2 megrez stablelm2 hunyuan solar-open grok-2 qwen35 tekken gpt-4o llama4 kanana2 talkie minimax-m2
+granite-embed-multi-97m tiny_aya cohere2moe deepseek-llm deepseek-coder deepseek-v3 hunyuan-dense joyai-llm hy_v4
+spark2_5 youtu afmoe falcon poro-chat bloom gpt3-finnish viking jais-2 chameleon bailingmoe bailingmoe2 llada-moe
+seed-coder ufakzeka laguna exaone-moe minicpm5
+""".split()
+
+
+def made_up(pre, path):
+    """All bytes, and a quarter of the pairs of bytes: enough to see where words begin."""
+    import gguf
+    printable = set(range(0x21, 0x7f)) | set(range(0xa1, 0xad)) | set(range(0xae, 0x100))
+    others = iter(range(0x100, 0x200))
+    stored = [chr(byte if byte in printable else next(others)) for byte in range(256)]
+    pairs = [(stored[a], stored[b]) for a in range(256) for b in range(256) if (7 * a + 13 * b) % 4 == 0]
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre(pre)
+    writer.add_token_list(stored + [a + b for a, b in pairs])
+    writer.add_token_types([gguf.TokenType.NORMAL] * (256 + len(pairs)))
+    writer.add_token_merges([a + " " + b for a, b in pairs])
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def families():
+    strings = [bytes.fromhex(line) for line in sys.stdin]
+    with tempfile.TemporaryDirectory() as folder:
+        for name in FAMILIES:
+            path = os.path.join(folder, "model.gguf")
+            made_up(name, path)
+            peer = Peer(path)
+            digest = hashlib.sha256()
+            for data in strings:
+                ids = peer.tokenize(data, False, False)
+                digest.update(b"".join(i.to_bytes(4, "little") for i in ids) + b"\xff" * 4)
+            print(name, digest.hexdigest())
+
+
 class Peer:
     def __init__(self, path):
         import llama_cpp
@@ -244,8 +296,11 @@ def main():
         for data in strings():
             print(data.hex())
         return
+    if sys.argv[1:] == ["families"]:
+        families()
+        return
     if len(sys.argv) != 3 or sys.argv[1] != "ids":
-        sys.exit("usage: generate.py strings | generate.py ids MODEL.gguf < strings.txt")
+        sys.exit("usage: generate.py strings | ids MODEL.gguf | families")
     peer = Peer(sys.argv[2])
     begin = peer.tokenize(b"", True, False)
     for line in sys.stdin:
