@@ -6,8 +6,12 @@
 # same model file and the texts of texts.py: mean KL divergence in nats, and how often the
 # most probable token is the same.
 #
-#     pip install llama-cpp-python numpy
-#     tests/peer/score.py build/run/oriel MODEL.gguf...
+#     pip install llama-cpp-python numpy gguf
+#     tests/peer/score.py build/run/oriel [--exact] MODEL.gguf...
+#
+# The peer's CPU backend rounds activations to eight bits before it multiplies them with
+# quantised weights. --exact gives it the same weights as 32-bit floats, with which it does not:
+# what is left then is the difference of the two programs.
 import json, os, subprocess, sys, tempfile
 import numpy as np
 from llama_cpp import Llama
@@ -36,10 +40,42 @@ def compare(oriel, model, peer, text):
     return divergence, got.argmax(axis=1) == want.argmax(axis=1)
 
 
+def write_floats(source, target):
+    """Copies a model file with all tensors dequantised to F32."""
+    import gguf
+    from gguf.quants import dequantize
+    reader = gguf.GGUFReader(source)
+    architecture = reader.fields["general.architecture"].contents()
+    writer = gguf.GGUFWriter(target, architecture)
+    for name, field in reader.fields.items():
+        if name.startswith("GGUF.") or name == "general.architecture":
+            continue
+        array = field.types[0] == gguf.GGUFValueType.ARRAY
+        writer.add_key_value(name, field.contents(), field.types[0],
+                             sub_type=field.types[-1] if array else None)
+    for tensor in reader.tensors:
+        values = dequantize(tensor.data, tensor.tensor_type).astype(np.float32)
+        writer.add_tensor(tensor.name, np.ascontiguousarray(values))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def open_peer(model, exact):
+    if not exact:
+        return Llama(model, n_ctx=1024, logits_all=True, verbose=False)
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "floats.gguf")
+        write_floats(model, path)
+        return Llama(path, n_ctx=1024, logits_all=True, verbose=False, use_mmap=False)
+
+
 def main():
-    oriel, models = sys.argv[1], sys.argv[2:]
+    exact = "--exact" in sys.argv
+    oriel, *models = [argument for argument in sys.argv[1:] if argument != "--exact"]
     for model in models:
-        peer = Llama(model, n_ctx=1024, logits_all=True, verbose=False)
+        peer = open_peer(model, exact)
         results = [compare(oriel, model, peer, text) for text in TEXTS]
         divergence = np.concatenate([r[0] for r in results])
         same = np.concatenate([r[1] for r in results])
