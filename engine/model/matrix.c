@@ -373,7 +373,7 @@ static bool record_matvec(struct gpu *gpu, struct gpu_recording *recording,
         { scales_of(piece), 0, 0 },
         { product->x, 0, 0 },
         { product->y, 0, 0 },
-        { product->bias != NULL ? product->bias : product->y, 0, 0 },
+        { product->bias != NULL ? product->bias : &piece->quants, 0, 0 }, // or a stand-in
         { product->chosen, 0, 0 },
     };
     struct gpu_kernel *kernel;
@@ -411,7 +411,7 @@ static bool record_matmul(struct gpu *gpu, struct gpu_recording *recording,
         { scales_of(piece), 0, 0 },
         { product->x, 0, 0 },
         { product->y, 0, 0 },
-        { product->bias != NULL ? product->bias : product->y, 0, 0 },
+        { product->bias != NULL ? product->bias : &piece->quants, 0, 0 }, // or a stand-in
     };
     struct gpu_kernel *kernel;
     char variant[32];
@@ -432,10 +432,13 @@ bool matrix_multiply(struct gpu *gpu, struct gpu_recording *recording,
     bool few =
         product->tokens <= FEW_TOKENS || product->chosen != NULL || product->first_x > 0;
 
-    for (size_t i = 0; i < matrix->piece_count; i++)
+    for (size_t i = 0; i < matrix->piece_count; i++) {
+        if (i > 0)
+            gpu_record_barrier(recording); // y is one resource, though the rows differ
         if (!(few ? record_matvec : record_matmul)(gpu, recording, matrix,
                                                    &matrix->pieces[i], product, err))
             return false;
+    }
     return true;
 }
 
