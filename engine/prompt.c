@@ -8,7 +8,7 @@
 #include <jansson.h>
 
 #include "base/alloc.h"
-#include "base/log.h"
+#include "base/utf8.h"
 #include "engine/private.h"
 
 // Templates for files that bring none, chosen by the special tokens of the vocabulary.
@@ -106,46 +106,48 @@ static const char *role_name(enum role role)
     return names[role];
 }
 
-// Templates take a plain string, or a list of parts once there are pictures in it.
-static json_t *content_json(const struct message *message, struct err *err)
+// Appends the message's text, with what is not UTF-8 replaced by U+FFFD.
+static bool append_text(const struct message *message, struct str *text, struct err *err)
 {
-    struct str text;
-    json_t *content;
-
-    str_init(&text, 0);
     for (size_t i = 0; i < message->part_count; i++) {
-        if (message->parts[i].kind == PART_IMAGE) {
-            err_set(err, ERR_UNSUPPORTED,
-                    "the model has no vision: it cannot see pictures");
-            str_release(&text);
-            return NULL;
-        }
-        str_append_n(&text, message->parts[i].text, message->parts[i].text_len);
+        if (message->parts[i].kind == PART_IMAGE)
+            return err_set(err, ERR_UNSUPPORTED,
+                           "the model has no vision: it cannot see pictures");
+        utf8_append_repaired(text, message->parts[i].text, message->parts[i].text_len);
     }
-    content = json_stringn(text.data, text.len);
-    if (content == NULL)
-        err_set(err, ERR_FORMAT, "a message is not valid UTF-8");
-    str_release(&text);
-    return content;
+    return !text->truncated || err_set(err, ERR_LIMIT, "a message is too long");
 }
 
-static json_t *messages_json(const struct conversation *conversation, struct err *err)
+// fold_system: the system text goes in front of the first message after it, for templates
+// that know no such role.
+static json_t *messages_json(const struct conversation *conversation, bool fold_system,
+                             struct err *err)
 {
     json_t *messages = json_array();
+    struct str text;
+    bool ok = true;
 
-    for (size_t i = 0; i < conversation->message_count; i++) {
+    str_init(&text, 0);
+    for (size_t i = 0; ok && i < conversation->message_count; i++) {
         const struct message *message = &conversation->messages[i];
-        json_t *content = content_json(message, err);
 
-        if (content == NULL) {
-            json_decref(messages);
-            return NULL;
+        ok = append_text(message, &text, err);
+        if (fold_system && message->role == ROLE_SYSTEM &&
+            i + 1 < conversation->message_count) {
+            str_append(&text, "\n\n");
+            continue;
         }
-        json_array_append_new(messages,
-                              json_pack("{s:s, s:o}", "role", role_name(message->role),
-                                        "content", content));
+        if (ok)
+            json_array_append_new(messages, json_pack("{s:s, s:o}", "role",
+                                                      role_name(message->role), "content",
+                                                      json_stringn(text.data, text.len)));
+        str_reset(&text);
     }
-    return messages;
+    str_release(&text);
+    if (ok)
+        return messages;
+    json_decref(messages);
+    return NULL;
 }
 
 static json_t *special_token(const struct engine *engine, uint32_t id)
@@ -162,10 +164,10 @@ static json_t *special_token(const struct engine *engine, uint32_t id)
 }
 
 static json_t *template_globals(const struct engine *engine,
-                                const struct conversation *conversation,
+                                const struct conversation *conversation, bool fold_system,
                                 const char *tools_json, struct err *err)
 {
-    json_t *messages = messages_json(conversation, err);
+    json_t *messages = messages_json(conversation, fold_system, err);
     json_t *globals, *tools = NULL;
     json_error_t problem;
 
@@ -188,22 +190,37 @@ static json_t *template_globals(const struct engine *engine,
     return globals;
 }
 
-bool engine_render(const struct engine *engine, const struct conversation *conversation,
-                   const char *tools_json, int64_t now, struct token_ids *prompt,
-                   bool *used_fallback, struct err *err)
+static bool render(const struct engine *engine, const struct conversation *conversation,
+                   bool fold_system, const char *tools_json, int64_t now,
+                   struct template_output *output, struct err *err)
 {
-    json_t *globals = template_globals(engine, conversation, tools_json, err);
+    json_t *globals =
+        template_globals(engine, conversation, fold_system, tools_json, err);
     struct template_limits limits = { .max_steps = 0 };
-    struct template_output output;
-    struct text_piece *pieces;
     bool ok;
 
     if (globals == NULL)
         return false;
-    ok = template_render(engine->template, globals, now, &limits, &output, err);
+    ok = template_render(engine->template, globals, now, &limits, output, err);
     json_decref(globals);
-    if (!ok)
-        return err_prefix(err, "chat template");
+    return ok || err_prefix(err, "chat template");
+}
+
+bool engine_render(const struct engine *engine, const struct conversation *conversation,
+                   const char *tools_json, int64_t now, struct token_ids *prompt,
+                   bool *used_fallback, struct err *err)
+{
+    bool has_system =
+        conversation->message_count > 1 && conversation->messages[0].role == ROLE_SYSTEM;
+    struct template_output output;
+    struct text_piece *pieces;
+    struct err own = { .code = ERR_NONE };
+    bool ok;
+
+    if (!render(engine, conversation, false, tools_json, now, &output, &own) &&
+        !(has_system && own.code == ERR_FORMAT &&
+          render(engine, conversation, true, tools_json, now, &output, NULL)))
+        return err_set(err, own.code, "%s", own.text);
     pieces = alloc_array(output.piece_count, sizeof(*pieces));
     for (size_t i = 0; i < output.piece_count; i++)
         pieces[i] = (struct text_piece){ output.text.data + output.pieces[i].start,
