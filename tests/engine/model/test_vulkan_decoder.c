@@ -21,6 +21,14 @@
 #define EXACT_TOLERANCE 1e-4
 #define HALF_TOLERANCE  1e-3
 
+// How a range of cases is run.
+struct mode {
+    const char *disable; // traits that are masked
+    bool exact_cache;
+    size_t
+        step_count; // all tokens at once, seven at a time, one by one: the first of these
+};
+
 struct rows {
     float *logits; // [count][vocabulary]
     uint32_t vocabulary;
@@ -109,14 +117,15 @@ static bool run(struct decoder *decoder, const uint32_t *tokens, uint32_t count,
 
 static void check_decoder(struct gpu *gpu, const struct gguf *gguf,
                           const struct model_case *model, const uint32_t *tokens,
-                          const double *want, uint32_t vocabulary, bool exact_cache)
+                          const double *want, uint32_t vocabulary,
+                          const struct mode *mode)
 {
-    static const uint32_t steps[] = { 0, 1, 7 };
-    const size_t step_count = exact_cache ? 3 : 2;
-    struct decoder_params params = {
-        .gpu = gpu, .gguf = gguf, .context = MODEL_CONTEXT, .exact_cache = exact_cache
-    };
-    const double tolerance = exact_cache ? EXACT_TOLERANCE : HALF_TOLERANCE;
+    static const uint32_t steps[] = { 0, 7, 1 };
+    struct decoder_params params = { .gpu = gpu,
+                                     .gguf = gguf,
+                                     .context = MODEL_CONTEXT,
+                                     .exact_cache = mode->exact_cache };
+    const double tolerance = mode->exact_cache ? EXACT_TOLERANCE : HALF_TOLERANCE;
     struct err err = { .code = ERR_NONE };
     struct decoder *decoder = decoder_create(&params, &err);
     struct rows rows = { .vocabulary = vocabulary };
@@ -127,7 +136,7 @@ static void check_decoder(struct gpu *gpu, const struct gguf *gguf,
         return;
     }
     rows.logits = alloc_array(model->prompt, vocabulary * sizeof(float));
-    for (size_t i = 0; i < step_count; i++) {
+    for (size_t i = 0; i < mode->step_count; i++) {
         bool ok = run(decoder, tokens, (uint32_t)model->prompt, steps[i], &rows, &err);
         double error =
             ok ? worst_error(&rows, want, 0, (uint32_t)model->prompt) : (double)NAN;
@@ -135,7 +144,7 @@ static void check_decoder(struct gpu *gpu, const struct gguf *gguf,
         if (!(error <= tolerance)) {
             printf("# %s on %s, %u tokens at a time, %s cache: relative error %g %s\n",
                    model->name, gpu_traits(gpu)->name, steps[i],
-                   exact_cache ? "exact" : "half", error, err.text);
+                   mode->exact_cache ? "exact" : "half", error, err.text);
             CHECK(error <= tolerance);
         }
     }
@@ -151,11 +160,12 @@ static void round_to_half(float *values, size_t count)
 
 // Generates the model, computes the reference, and runs it on each of the devices.
 static void check_case(const struct model_case *model, struct gpu **gpus,
-                       size_t gpu_count, bool exact_cache)
+                       size_t gpu_count, const struct mode *mode)
 {
     char folder[] = "/tmp/oriel-vulkan-XXXXXX";
     struct reference_options options = { .context = MODEL_CONTEXT,
-                                         .round_kv = exact_cache ? NULL : round_to_half };
+                                         .round_kv =
+                                             mode->exact_cache ? NULL : round_to_half };
     struct err err = { .code = ERR_NONE };
     uint32_t tokens[MODEL_PROMPT_MAX];
 
@@ -170,8 +180,7 @@ static void check_case(const struct model_case *model, struct gpu **gpus,
     if (vocabulary > 0 &&
         reference_logits(gguf, tokens, model->prompt, &options, want, &err)) {
         for (size_t i = 0; i < gpu_count; i++)
-            check_decoder(gpus[i], gguf, model, tokens, want, (uint32_t)vocabulary,
-                          exact_cache);
+            check_decoder(gpus[i], gguf, model, tokens, want, (uint32_t)vocabulary, mode);
     } else {
         printf("# %s: %s\n", model->name, err.text);
         CHECK(vocabulary > 0);
@@ -212,15 +221,15 @@ static size_t open_gpus(struct gpu *gpus[MAX_GPUS], const char *disable)
     return count;
 }
 
-static void check_range(size_t from, size_t to, const char *disable, bool exact_cache)
+static void check_range(size_t from, size_t to, const struct mode *mode)
 {
     struct gpu *gpus[MAX_GPUS];
-    size_t count = open_gpus(gpus, disable);
+    size_t count = open_gpus(gpus, mode->disable);
 
     for (size_t i = from; count > 0 && i < to; i++) {
         struct model_case model = model_case_at(i);
 
-        check_case(&model, gpus, count, exact_cache);
+        check_case(&model, gpus, count, mode);
     }
     for (size_t i = 0; i < count; i++)
         gpu_close(&gpus[i]);
@@ -228,22 +237,24 @@ static void check_range(size_t from, size_t to, const char *disable, bool exact_
 
 static void every_feature(void)
 {
-    check_range(0, model_feature_case_count(), "", true);
+    check_range(0, model_feature_case_count(), &(struct mode){ "", true, 3 });
 }
 
 static void every_feature_with_the_default_cache(void)
 {
-    check_range(0, model_feature_case_count(), "", false);
+    check_range(0, model_feature_case_count(), &(struct mode){ "", false, 2 });
 }
 
 static void every_feature_on_the_floor(void)
 {
-    check_range(0, model_feature_case_count(), "subgroup,texel,unified", true);
+    check_range(0, model_feature_case_count(),
+                &(struct mode){ "subgroup,texel,unified", true, 2 });
 }
 
 static void every_architecture_with_every_type(void)
 {
-    check_range(model_feature_case_count(), model_case_count(), "", true);
+    check_range(model_feature_case_count(), model_case_count(),
+                &(struct mode){ "", true, 2 });
 }
 
 static const struct test tests[] = {
