@@ -3,7 +3,6 @@
 #include "base/printable.h"
 
 #include <stdbool.h>
-#include <stdint.h>
 
 #include "base/utf8.h"
 
@@ -18,7 +17,7 @@ static const struct {
     { 0x2066, 0x206F }, { 0xFEFF, 0xFEFF }, { 0xFFF9, 0xFFFB }, { 0xE0000, 0xE007F },
 };
 
-static uint32_t shown_as(uint32_t codepoint)
+uint32_t printable_codepoint(uint32_t codepoint)
 {
     if (codepoint == '\n' || codepoint == '\t')
         return codepoint;
@@ -40,7 +39,7 @@ void printable_append(struct str *out, const char *bytes, size_t len)
         size_t used = utf8_decode(bytes + at, len - at, &codepoint, &valid);
 
         if (codepoint != '\r' || at + 1 == len || bytes[at + 1] != '\n')
-            str_append_codepoint(out, shown_as(codepoint));
+            str_append_codepoint(out, printable_codepoint(codepoint));
         at += used;
     }
 }

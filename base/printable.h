@@ -7,8 +7,12 @@
 #define ORIEL_BASE_PRINTABLE_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/str.h"
+
+// What is shown in place of one character: itself, unless it is one of those below.
+uint32_t printable_codepoint(uint32_t codepoint);
 
 // Appends the text with newlines and tabs kept, a carriage return before a newline
 // dropped, every other C0 control character and DEL as its picture (U+2400 and up), and

@@ -1,0 +1,478 @@
+// ui/transcript.c
+// SPDX-License-Identifier: MIT
+#include "ui/transcript.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <wctype.h>
+
+#include "base/alloc.h"
+#include "base/utf8.h"
+#include "ui/glyph.h"
+#include "ui/markdown.h"
+
+#define THINK_BEGIN "<think>"
+#define THINK_END   "</think>"
+
+void transcript_init(struct transcript *transcript)
+{
+    *transcript = (struct transcript){ .follow = true };
+    str_init(&transcript->needle, 0);
+}
+
+static void release_block(struct block *block)
+{
+    free(block->label);
+    free(block->meta);
+    str_release(&block->text);
+    lines_release(&block->lines);
+}
+
+void transcript_truncate(struct transcript *transcript, size_t count)
+{
+    while (transcript->count > count)
+        release_block(&transcript->blocks[--transcript->count]);
+    transcript->found = false;
+    if (transcript->top >= transcript->count)
+        transcript->follow = true;
+}
+
+void transcript_clear(struct transcript *transcript)
+{
+    transcript_truncate(transcript, 0);
+    transcript->top = transcript->top_line = 0;
+    transcript->follow = true;
+}
+
+void transcript_release(struct transcript *transcript)
+{
+    transcript_clear(transcript);
+    free(transcript->blocks);
+    str_release(&transcript->needle);
+}
+
+size_t transcript_add(struct transcript *transcript, const struct ui_block *from)
+{
+    struct block *block;
+
+    transcript->blocks = alloc_grow(transcript->blocks, transcript->count,
+                                    &transcript->cap, sizeof(*transcript->blocks));
+    block = &transcript->blocks[transcript->count];
+    *block = (struct block){
+        .kind = from->kind,
+        .label = alloc_string(from->label != NULL ? from->label : ""),
+        .meta = alloc_string(from->meta != NULL ? from->meta : ""),
+        .streaming = from->streaming,
+    };
+    str_init(&block->text, 0);
+    str_append_n(&block->text, from->text, from->text_len);
+    lines_init(&block->lines);
+    return transcript->count++;
+}
+
+void transcript_append(struct transcript *transcript, size_t index, const char *text,
+                       size_t len)
+{
+    str_append_n(&transcript->blocks[index].text, text, len);
+    transcript->blocks[index].width = 0;
+}
+
+void transcript_change(struct transcript *transcript, size_t index, const char *meta,
+                       bool streaming)
+{
+    struct block *block = &transcript->blocks[index];
+
+    free(block->meta);
+    block->meta = alloc_string(meta);
+    block->streaming = streaming;
+    block->width = 0;
+}
+
+// ---------------------------------------------------------------------------
+// Lines
+
+static void put_heading(struct block *block)
+{
+    uint16_t style = block->kind == UI_BLOCK_USER ? STYLE_USER | STYLE_BOLD : STYLE_NAME;
+
+    if (block->label[0] == '\0')
+        return;
+    lines_put(&block->lines, style, block->label, strlen(block->label));
+    if (block->meta[0] != '\0') {
+        lines_put(&block->lines, STYLE_MUTED, "  ", 2);
+        lines_put(&block->lines, STYLE_MUTED, block->meta, strlen(block->meta));
+    }
+    lines_end(&block->lines, STYLE_TEXT);
+}
+
+static void put_plain(struct block *block, uint16_t style, const char *before, int width)
+{
+    struct styled text, first, rest;
+
+    styled_init(&text);
+    styled_init(&first);
+    styled_init(&rest);
+    styled_put(&text, style, block->text.data, block->text.len);
+    styled_add(&first, style, before);
+    for (int i = text_width(before, strlen(before)); i > 0; i--)
+        styled_add(&rest, style, " ");
+    lines_wrap(&block->lines, &text,
+               &(struct wrapping){ .width = width, .first = &first, .rest = &rest });
+    styled_release(&text);
+    styled_release(&first);
+    styled_release(&rest);
+}
+
+static void put_muted(struct block *block, const char *bytes, size_t len, int width)
+{
+    struct styled text;
+
+    styled_init(&text);
+    styled_put(&text, STYLE_MUTED, bytes, len);
+    lines_wrap(&block->lines, &text, &(struct wrapping){ .width = width });
+    styled_release(&text);
+}
+
+// A reply may begin with its reasoning. Shown while it is written, then folded. Returns
+// how many bytes of the text it takes.
+static size_t put_reasoning(struct block *block, int width)
+{
+    const char *text = block->text.data, *begin = text + strspn(text, " \n"), *end;
+    size_t len;
+    char *line;
+
+    if (strncmp(begin, THINK_BEGIN, strlen(THINK_BEGIN)) != 0)
+        return 0;
+    begin += strlen(THINK_BEGIN);
+    begin += strspn(begin, "\n");
+    end = strstr(begin, THINK_END);
+    len = end != NULL ? (size_t)(end - begin) : strlen(begin);
+    while (len > 0 && (begin[len - 1] == '\n' || begin[len - 1] == ' '))
+        len--;
+    line = alloc_printf("%s reasoning, %zu characters",
+                        block->unfolded || end == NULL ? "▾" : "▸", len);
+    put_muted(block, line, strlen(line), width);
+    free(line);
+    if (block->unfolded || end == NULL)
+        put_muted(block, begin, len, width);
+    lines_end(&block->lines, STYLE_TEXT);
+    return end != NULL ? (size_t)(end - text) + strlen(THINK_END) : block->text.len;
+}
+
+static void put_reply(struct block *block, int width)
+{
+    size_t start = put_reasoning(block, width), before = block->lines.count;
+
+    markdown_lines(&block->lines, block->text.data + start, block->text.len - start,
+                   width);
+    if (block->streaming && block->lines.count == before) {
+        lines_put(&block->lines, STYLE_MUTED, "…", strlen("…"));
+        lines_end(&block->lines, STYLE_TEXT);
+    }
+}
+
+static struct block *laid_out(struct transcript *transcript, size_t index)
+{
+    struct block *block = &transcript->blocks[index];
+    int width = transcript->width;
+
+    if (block->width == width)
+        return block;
+    lines_reset(&block->lines);
+    put_heading(block);
+    switch (block->kind) {
+    case UI_BLOCK_USER:
+    case UI_BLOCK_SYSTEM:
+        put_plain(block, block->kind == UI_BLOCK_USER ? STYLE_USER : STYLE_MUTED, "",
+                  width);
+        break;
+    case UI_BLOCK_REPLY:
+        put_reply(block, width);
+        break;
+    case UI_BLOCK_IMAGE:
+        put_plain(block, STYLE_LINK, "▣ ", width);
+        break;
+    case UI_BLOCK_NOTICE:
+        put_plain(block, STYLE_NOTICE, "· ", width);
+        break;
+    case UI_BLOCK_ERROR:
+        put_plain(block, STYLE_ERROR, "! ", width);
+        break;
+    }
+    lines_end(&block->lines, STYLE_TEXT);
+    block->width = width;
+    return block;
+}
+
+static size_t height_of(struct transcript *transcript, size_t index)
+{
+    return laid_out(transcript, index)->lines.count;
+}
+
+// ---------------------------------------------------------------------------
+// Moving
+
+// Puts the end at the bottom.
+static void go_to_end(struct transcript *transcript)
+{
+    size_t need = transcript->height > 0 ? (size_t)transcript->height : 0, index;
+
+    transcript->top = transcript->top_line = 0;
+    for (index = transcript->count; index-- > 0;) {
+        size_t height = height_of(transcript, index);
+
+        if (height >= need) {
+            transcript->top = index;
+            transcript->top_line = height - need;
+            return;
+        }
+        need -= height;
+    }
+}
+
+// Whether less than a screen is left from the top on.
+static bool at_end(struct transcript *transcript)
+{
+    size_t left = 0;
+
+    for (size_t i = transcript->top; i < transcript->count; i++) {
+        left +=
+            height_of(transcript, i) - (i == transcript->top ? transcript->top_line : 0);
+        if (left > (size_t)transcript->height)
+            return false;
+    }
+    return true;
+}
+
+static bool step(struct transcript *transcript, bool down)
+{
+    if (!down && transcript->top_line > 0) {
+        transcript->top_line--;
+        return true;
+    }
+    if (!down) {
+        if (transcript->top == 0)
+            return false;
+        transcript->top--;
+        transcript->top_line = height_of(transcript, transcript->top) - 1;
+        return true;
+    }
+    if (transcript->top_line + 1 < height_of(transcript, transcript->top)) {
+        transcript->top_line++;
+        return true;
+    }
+    if (transcript->top + 1 >= transcript->count)
+        return false;
+    transcript->top++;
+    transcript->top_line = 0;
+    return true;
+}
+
+void transcript_scroll(struct transcript *transcript, int lines)
+{
+    bool down = lines > 0;
+
+    if (transcript->count == 0 || transcript->width == 0 || (transcript->follow && down))
+        return;
+    if (transcript->follow)
+        go_to_end(transcript);
+    transcript->follow = false;
+    for (int left = abs(lines); left > 0 && step(transcript, down); left--)
+        ;
+    if (down)
+        transcript->follow = at_end(transcript);
+}
+
+void transcript_end(struct transcript *transcript)
+{
+    transcript->follow = true;
+}
+
+void transcript_begin(struct transcript *transcript)
+{
+    transcript->top = transcript->top_line = 0;
+    transcript->follow = false;
+}
+
+void transcript_fold(struct transcript *transcript)
+{
+    for (size_t i = 0; i < transcript->count; i++) {
+        transcript->blocks[i].unfolded = !transcript->blocks[i].unfolded;
+        transcript->blocks[i].width = 0;
+    }
+}
+
+// ---------------------------------------------------------------------------
+// Searching
+
+// Where needle is in text, without regard to case; the length of the match in *match.
+static const char *find_folded(const char *text, size_t len, const char *needle,
+                               size_t *match)
+{
+    for (size_t start = 0; start < len;) {
+        size_t at = start, used, want = 0, needle_len = strlen(needle);
+        uint32_t here, wanted;
+        bool valid;
+
+        while (at < len && want < needle_len) {
+            used = utf8_decode(text + at, len - at, &here, &valid);
+            size_t step_size =
+                utf8_decode(needle + want, needle_len - want, &wanted, &valid);
+
+            if (towlower((wint_t)here) != towlower((wint_t)wanted))
+                break;
+            at += used;
+            want += step_size;
+        }
+        if (want == needle_len) {
+            *match = at - start;
+            return text + start;
+        }
+        start += utf8_decode(text + start, len - start, &here, &valid);
+    }
+    return NULL;
+}
+
+static bool line_matches(struct transcript *transcript, size_t block, size_t line,
+                         struct str *text)
+{
+    size_t match;
+
+    str_reset(text);
+    lines_text(&laid_out(transcript, block)->lines, line, text);
+    return find_folded(text->data, text->len, transcript->needle.data, &match) != NULL;
+}
+
+// One line further; false at the end.
+static bool next_line(struct transcript *transcript, size_t *block, size_t *line,
+                      bool down)
+{
+    if (down) {
+        if (*line + 1 < height_of(transcript, *block)) {
+            ++*line;
+            return true;
+        }
+        if (*block + 1 >= transcript->count)
+            return false;
+        ++*block;
+        *line = 0;
+        return true;
+    }
+    if (*line > 0) {
+        --*line;
+        return true;
+    }
+    if (*block == 0)
+        return false;
+    --*block;
+    *line = height_of(transcript, *block) - 1;
+    return true;
+}
+
+static void show_line(struct transcript *transcript, size_t block, size_t line)
+{
+    transcript->top = block;
+    transcript->top_line = line;
+    transcript->follow = false;
+    for (int i = transcript->height / 3; i > 0 && step(transcript, false); i--)
+        ;
+    transcript->follow = at_end(transcript);
+}
+
+bool transcript_find(struct transcript *transcript, const char *text, bool down)
+{
+    size_t block, line;
+    struct str here;
+    bool found = false;
+
+    if (text != NULL) {
+        str_reset(&transcript->needle);
+        str_append(&transcript->needle, text);
+        transcript->found = false;
+    }
+    if (transcript->needle.len == 0 || transcript->count == 0 || transcript->width == 0)
+        return false;
+    block = transcript->found ? transcript->found_block : transcript->count - 1;
+    line = transcript->found ? transcript->found_line : height_of(transcript, block) - 1;
+    if (line >= height_of(transcript, block))
+        line = height_of(transcript, block) - 1;
+    str_init(&here, 0);
+    if (!transcript->found)
+        found = line_matches(transcript, block, line, &here);
+    while (!found && next_line(transcript, &block, &line, down))
+        found = line_matches(transcript, block, line, &here);
+    str_release(&here);
+    if (!found)
+        return false;
+    transcript->found = true;
+    transcript->found_block = block;
+    transcript->found_line = line;
+    show_line(transcript, block, line);
+    return true;
+}
+
+// ---------------------------------------------------------------------------
+// Painting
+
+static void mark_matches(const struct transcript *transcript, struct terminal *terminal,
+                         int y, int x, int width, const struct lines *lines, size_t line)
+{
+    const char *found;
+    struct str text;
+    size_t at = 0, match;
+
+    str_init(&text, 0);
+    lines_text(lines, line, &text);
+    while (at < text.len &&
+           (found = find_folded(text.data + at, text.len - at, transcript->needle.data,
+                                &match)) != NULL) {
+        int column = text_width(text.data, (size_t)(found - text.data));
+
+        if (column < width)
+            terminal_put(terminal, y, x + column, width - column, STYLE_FOUND, found,
+                         match);
+        at = (size_t)(found - text.data) + (match > 0 ? match : 1);
+    }
+    str_release(&text);
+}
+
+static void paint_line(const struct transcript *transcript, struct terminal *terminal,
+                       int y, int x, int width, const struct lines *lines, size_t index)
+{
+    const struct line *line = &lines->lines[index];
+    int used = 0;
+
+    for (size_t i = 0; i < line->run_count; i++) {
+        const struct run *run = &lines->runs[line->first_run + i];
+
+        used += terminal_put(terminal, y, x + used, width - used, run->style,
+                             lines->text.data + run->start, run->len);
+    }
+    if (line->fill != STYLE_TEXT)
+        terminal_fill(terminal, y, x + used, width - used, line->fill);
+    if (transcript->needle.len > 0)
+        mark_matches(transcript, terminal, y, x, width, lines, index);
+}
+
+void transcript_paint(struct transcript *transcript, struct terminal *terminal, int y,
+                      int x, int height, int width)
+{
+    size_t block, line;
+
+    transcript->height = height;
+    transcript->width = width > 0 ? width : 1;
+    if (transcript->follow)
+        go_to_end(transcript);
+    block = transcript->top;
+    line = transcript->top_line;
+    for (int row = 0; row < height && block < transcript->count;) {
+        const struct lines *lines = &laid_out(transcript, block)->lines;
+
+        if (line >= lines->count) {
+            block++;
+            line = 0;
+            continue;
+        }
+        paint_line(transcript, terminal, y + row++, x, width, lines, line++);
+    }
+}

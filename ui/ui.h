@@ -1,0 +1,139 @@
+// ui/ui.h
+// SPDX-License-Identifier: MIT
+//
+// What a person sees and types: the whole public face of ui/. It knows no engine and no
+// store; whoever owns it tells it what to show and is told what the person wants.
+//
+// Never blocks: the owner polls ui_fds, calls ui_read, takes the events with ui_next, and
+// calls ui_paint, which sends only what has changed. One thread, one ui per process.
+// Strings given are copied; strings in an event live until the next ui_next.
+//
+// Files of the room: terminal.c (the only way out to the tty), keys.c (the only way in),
+// glyph.c (widths, harmlessness), theme.c, lines.c (styled text, wrapping), markdown.c,
+// table.c, highlight.c, transcript.c, composer.c (readline), actions.def, help.c, pane.c
+// (the list of conversations), screen.c (where everything is, which key does what).
+#ifndef ORIEL_UI_UI_H
+#define ORIEL_UI_UI_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/str.h"
+
+enum ui_action {
+#define ACTION(name, command, argument, keys, summary) UI_##name,
+#include "ui/actions.def"
+#undef ACTION
+    UI_ACTION_COUNT
+};
+
+struct ui_action_info {
+    const char *command; // without the slash; NULL: it has only keys
+    const char *argument;
+    const char *keys;
+    const char *summary;
+};
+extern const struct ui_action_info ui_actions[UI_ACTION_COUNT];
+
+struct ui;
+
+struct ui_params {
+    const char *history_path; // where sent lines are kept; NULL: nowhere
+    const char *theme;        // "dark", "light", "plain"; NULL: asked of the terminal
+};
+
+struct ui *ui_open(const struct ui_params *params, struct err *err);
+void ui_close(struct ui **ui);
+
+#define UI_FDS 2
+void ui_fds(const struct ui *ui, struct pollfd fds[UI_FDS]);
+// How long poll may wait for us; -1: as long as it likes.
+int ui_timeout_ms(const struct ui *ui);
+// Takes in what has been typed, and signals.
+void ui_read(struct ui *ui);
+
+enum ui_event_kind {
+    UI_EVENT_SEND,   // text: the message
+    UI_EVENT_ACTION, // action, text: its argument or ""
+    UI_EVENT_TYPED,  // the message being written has changed
+    UI_EVENT_SIGNAL, // SIGTERM, SIGHUP or SIGINT: end soon; signal
+};
+struct ui_event {
+    enum ui_event_kind kind;
+    enum ui_action action;
+    const char *text;
+    int signal;
+};
+bool ui_next(struct ui *ui, struct ui_event *event);
+
+// Draws if anything has changed; may put it off by some milliseconds while much arrives
+// (ui_timeout_ms knows).
+void ui_paint(struct ui *ui);
+
+// ---------------------------------------------------------------------------
+// The transcript: blocks from 0 on
+
+enum ui_block_kind {
+    UI_BLOCK_USER,
+    UI_BLOCK_REPLY, // Markdown
+    UI_BLOCK_SYSTEM,
+    UI_BLOCK_IMAGE, // text: its name
+    UI_BLOCK_NOTICE,
+    UI_BLOCK_ERROR,
+};
+struct ui_block {
+    enum ui_block_kind kind;
+    const char *label; // who; NULL: no heading
+    const char *meta;  // beside it; may be NULL
+    const char *text;
+    size_t text_len;
+    bool streaming; // more is to come
+};
+size_t ui_add_block(struct ui *ui, const struct ui_block *block); // returns its index
+void ui_append(struct ui *ui, size_t block, const char *text, size_t len);
+void ui_finish_block(struct ui *ui, size_t block, const char *meta);
+size_t ui_block_count(const struct ui *ui);
+void ui_truncate(struct ui *ui, size_t count); // keeps the first `count` blocks
+void ui_follow(struct ui *ui);                 // shows the end
+void ui_notice(struct ui *ui, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void ui_error(struct ui *ui, const struct err *err);
+
+// ---------------------------------------------------------------------------
+// Around it
+
+struct ui_status {
+    const char *state; // "ready", "loading", ...
+    bool busy;         // a reply is being written: Escape stops it
+    const char *title; // of the conversation
+    const char *model;
+    const char *device;
+    size_t context_used, context_tokens; // tokens; 0: not known
+    double tokens_per_second;            // 0: not known
+    double fraction;                     // of what `state` names; < 0: not known
+};
+void ui_set_status(struct ui *ui, const struct ui_status *status);
+
+struct ui_entry {
+    const char *id;
+    const char *title;
+    const char *detail; // when, or where a search found it
+    bool current;
+};
+// heading: what the list is ("Conversations", "Found: ...").
+void ui_set_entries(struct ui *ui, const char *heading, const struct ui_entry *entries,
+                    size_t count);
+bool ui_entries_visible(const struct ui *ui);
+void ui_show_entries(struct ui *ui, bool visible);
+
+const char *ui_message(const struct ui *ui); // being written; until the next ui_read
+void ui_set_message(struct ui *ui, const char *text);
+
+bool ui_copy(struct ui *ui, const char *text, size_t len); // to the clipboard
+bool ui_copy_code(struct ui *ui, const char *markdown, size_t len, size_t index);
+bool ui_set_theme(struct ui *ui, const char *name);
+
+#endif
