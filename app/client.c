@@ -82,8 +82,7 @@ static void set_optional(json_t *body, const char *key, const char *value)
         json_object_set_new(body, key, json_string(value));
 }
 
-bool client_open_model(struct client *client, const struct model_choice *choice,
-                       struct err *err)
+json_t *model_choice_body(const struct model_choice *choice)
 {
     struct err no_cache = { 0 }; // without HOME nothing is kept on disk
     char *cache = file_xdg_directory("XDG_CACHE_HOME", ".cache", &no_cache);
@@ -94,9 +93,15 @@ bool client_open_model(struct client *client, const struct model_choice *choice,
     set_optional(body, "cache_directory", cache);
     json_object_set_new(body, "context", json_integer(choice->context_tokens));
     free(cache);
+    return body;
+}
+
+bool client_open_model(struct client *client, const struct model_choice *choice,
+                       struct err *err)
+{
     client->opened =
         client_call(client, choice->vocabulary_only ? WIRE_OPEN_VOCABULARY : WIRE_OPEN,
-                    "opening the model", body, err);
+                    "opening the model", model_choice_body(choice), err);
     return client->opened != NULL && info_read(&client->info, client->opened, err);
 }
 

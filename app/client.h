@@ -36,6 +36,9 @@ struct model_choice {
 // Makes the name the path of a file that exists.
 bool model_choice_resolve(struct model_choice *choice, struct err *err);
 
+// The body of WIRE_OPEN or WIRE_OPEN_VOCABULARY.
+json_t *model_choice_body(const struct model_choice *choice);
+
 // Starts the engine. client_close is needed also after a failure.
 bool client_open(struct client *client, bool quiet, struct err *err);
 void client_close(struct client *client);

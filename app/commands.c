@@ -7,8 +7,8 @@
 #include "app/output.h"
 
 const struct command *const commands[] = {
-    &command_ask,     &command_tokenize, &command_score,    &command_bench,
-    &command_devices, &command_doctor,   &command_sessions, NULL,
+    &command_chat,    &command_ask,    &command_tokenize, &command_score, &command_bench,
+    &command_devices, &command_doctor, &command_sessions, NULL,
 };
 
 const struct command *command_find(const char *name)

@@ -36,6 +36,7 @@ bool command_options(const struct command *command, int argc, char **argv, void 
 
 extern const struct command command_ask;
 extern const struct command command_bench;
+extern const struct command command_chat;
 extern const struct command command_devices;
 extern const struct command command_doctor;
 extern const struct command command_score;

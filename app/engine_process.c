@@ -31,6 +31,8 @@ struct engine_process {
     struct wire_reader reader;
     struct token_message token;
     uint32_t last_request;
+    bool greeted;
+    bool refused; // the listener wants no more of this request
 };
 
 // ---------------------------------------------------------------------------
@@ -133,7 +135,7 @@ static bool receive_hello(struct engine_process *process, struct err *err)
         bool hello;
 
         if (status == WIRE_MESSAGE) {
-            hello = message.type == WIRE_HELLO;
+            hello = process->greeted = message.type == WIRE_HELLO;
             wire_message_release(&message);
             return hello || err_set(err, ERR_FORMAT, "the engine did not greet");
         }
@@ -153,7 +155,7 @@ static bool receive_hello(struct engine_process *process, struct err *err)
     }
 }
 
-struct engine_process *engine_process_start(struct err *err)
+struct engine_process *engine_process_spawn(struct err *err)
 {
     struct engine_process *process;
     int pair[2];
@@ -169,7 +171,16 @@ struct engine_process *engine_process_start(struct err *err)
     token_message_init(&process->token);
     ok = spawn(process, pair[1], err);
     close(pair[1]);
-    if (!ok || !receive_hello(process, err))
+    if (!ok)
+        engine_process_stop(&process);
+    return process;
+}
+
+struct engine_process *engine_process_start(struct err *err)
+{
+    struct engine_process *process = engine_process_spawn(err);
+
+    if (process != NULL && !receive_hello(process, err))
         engine_process_stop(&process);
     return process;
 }
@@ -191,6 +202,14 @@ void engine_process_stop(struct engine_process **process)
     *process = NULL;
 }
 
+void engine_process_kill(struct engine_process **process)
+{
+    if (*process == NULL)
+        return;
+    kill_child(*process);
+    engine_process_stop(process);
+}
+
 bool engine_process_alive(const struct engine_process *process)
 {
     return process->fd >= 0;
@@ -199,75 +218,74 @@ bool engine_process_alive(const struct engine_process *process)
 // ---------------------------------------------------------------------------
 // A request
 
-struct call {
-    struct engine_process *process;
-    const struct engine_listener *listener;
-    uint32_t request;
-    int64_t kill_at_ns; // 0: not interrupted
-    bool refused;       // on_token wants no more
-    json_t *result;
-};
+enum step { STEP_ON, STEP_RESULT, STEP_ERROR, STEP_BROKEN };
 
-enum step { STEP_ON, STEP_DONE, STEP_FAILED, STEP_BROKEN };
-
-static enum step take_progress(struct call *call, const json_t *body, struct err *err)
+static enum step take_progress(const struct engine_listener *listener, const json_t *body,
+                               struct err *err)
 {
     const char *stage = wire_get_string(body, "stage", err);
     double fraction;
 
     if (stage == NULL || !wire_get_real(body, "fraction", &fraction, err))
         return STEP_BROKEN;
-    if (call->listener->on_progress != NULL)
-        call->listener->on_progress(call->listener->user, stage, fraction);
+    if (listener->on_progress != NULL)
+        listener->on_progress(listener->user, stage, fraction);
     return STEP_ON;
 }
 
-static void ask_to_stop(struct call *call)
+void engine_process_cancel(struct engine_process *process)
 {
     struct err lost; // if it cannot be sent, the next receive tells why
 
-    call->kill_at_ns = clock_ns() + (int64_t)call->listener->grace_ms * 1000000;
-    wire_send(call->process->fd, WIRE_CANCEL, call->request, json_object(), &lost);
+    wire_send(process->fd, WIRE_CANCEL, process->last_request, json_object(), &lost);
 }
 
-static enum step take_tokens(struct call *call, const json_t *body, struct err *err)
+static enum step take_tokens(struct engine_process *process,
+                             const struct engine_listener *listener, const json_t *body,
+                             struct err *err)
 {
     const json_t *tokens = wire_get_array(body, "tokens", TOKENS_MAX, err);
-    struct token_message *token = &call->process->token;
+    struct token_message *token = &process->token;
 
     if (tokens == NULL)
         return STEP_BROKEN;
     for (size_t i = 0; i < json_array_size(tokens); i++) {
         if (!token_message_read(token, json_array_get(tokens, i), err))
             return STEP_BROKEN;
-        if (call->listener->on_token == NULL || call->refused)
+        if (listener->on_token == NULL || process->refused)
             continue;
-        call->refused = !call->listener->on_token(call->listener->user, &token->event);
-        if (call->refused && call->kill_at_ns == 0)
-            ask_to_stop(call);
+        process->refused = !listener->on_token(listener->user, &token->event);
+        if (process->refused)
+            engine_process_cancel(process);
     }
     return STEP_ON;
 }
 
-static enum step take_message(struct call *call, const struct wire_message *message,
+static enum step take_message(struct engine_process *process,
+                              const struct engine_listener *listener,
+                              const struct wire_message *message, json_t **result,
                               struct err *err)
 {
-    if (message->request != call->request) {
+    if (!process->greeted && message->type == WIRE_HELLO) {
+        process->greeted = true;
+        return STEP_ON;
+    }
+    if (message->request != process->last_request || !process->greeted) {
         err_set(err, ERR_FORMAT, "answer to request %u while %u is worked on",
-                message->request, call->request);
+                message->request, process->last_request);
         return STEP_BROKEN;
     }
     switch (message->type) {
     case WIRE_PROGRESS:
-        return take_progress(call, message->body, err);
+        return take_progress(listener, message->body, err);
     case WIRE_TOKENS:
-        return take_tokens(call, message->body, err);
+        return take_tokens(process, listener, message->body, err);
     case WIRE_RESULT:
-        call->result = json_incref(message->body);
-        return STEP_DONE;
+        *result = json_incref(message->body);
+        return STEP_RESULT;
     case WIRE_ERROR:
         wire_read_error(message->body, err);
-        return STEP_FAILED;
+        return STEP_ERROR;
     default:
         err_set(err, ERR_FORMAT, "message of type %d in place of an answer",
                 message->type);
@@ -275,80 +293,104 @@ static enum step take_message(struct call *call, const struct wire_message *mess
     }
 }
 
-// Waits until something arrives, the person wants to stop, or a moment has passed.
-static enum wire_status wait_for_bytes(struct call *call, struct err *err)
+static bool has_bytes(const struct engine_process *process)
 {
-    struct pollfd fds[2] = {
-        { .fd = call->process->fd, .events = POLLIN },
-        { .fd = call->kill_at_ns == 0 ? call->listener->interrupt_fd : -1,
-          .events = POLLIN },
-    };
-    int ready = poll(fds, 2, call->kill_at_ns == 0 ? WAIT_SLICE_MS : 5);
-
-    if (fds[1].revents != 0)
-        ask_to_stop(call);
-    if (call->kill_at_ns != 0 && clock_ns() > call->kill_at_ns) {
-        kill_child(call->process);
-        err_set(err, ERR_CANCELLED, "stopped; the engine did not answer and was killed");
-        return WIRE_BROKEN;
-    }
-    if (ready > 0 && fds[0].revents != 0)
-        return wire_fill(&call->process->reader, err);
-    if (ready <= 0 && call->listener->on_wait != NULL)
-        call->listener->on_wait(call->listener->user);
-    return WIRE_MORE;
+    return poll(&(struct pollfd){ .fd = process->fd, .events = POLLIN }, 1, 0) > 0;
 }
 
-static enum step run_call(struct call *call, struct err *err)
+enum engine_answer engine_process_receive(struct engine_process *process,
+                                          const struct engine_listener *listener,
+                                          json_t **result, struct err *err)
 {
     enum step step = STEP_ON;
 
     while (step == STEP_ON) {
         struct wire_message message;
-        enum wire_status status = wire_next(&call->process->reader, &message, err);
+        enum wire_status status = wire_next(&process->reader, &message, err);
 
         if (status == WIRE_MESSAGE) {
-            step = take_message(call, &message, err);
+            step = take_message(process, listener, &message, result, err);
             wire_message_release(&message);
             continue;
         }
+        if (status == WIRE_MORE && !has_bytes(process))
+            return ENGINE_MORE;
         if (status == WIRE_MORE)
-            status = wait_for_bytes(call, err);
+            status = wire_fill(&process->reader, err);
         if (status == WIRE_CLOSED) {
-            explain_death(call->process, err);
-            step = STEP_FAILED;
+            explain_death(process, err);
+            return ENGINE_ERROR;
         }
         if (status == WIRE_BROKEN)
-            step = engine_process_alive(call->process) ? STEP_BROKEN : STEP_FAILED;
+            step = STEP_BROKEN;
     }
-    return step;
+    if (step != STEP_BROKEN)
+        return step == STEP_RESULT ? ENGINE_RESULT : ENGINE_ERROR;
+    err_prefix(err, "%s", nonsense);
+    kill_child(process);
+    return ENGINE_ERROR;
+}
+
+int engine_process_fd(const struct engine_process *process)
+{
+    return process->fd;
+}
+
+bool engine_process_send(struct engine_process *process, enum wire_type type,
+                         json_t *body, struct err *err)
+{
+    if (process->fd < 0) {
+        json_decref(body);
+        return err_set(err, ERR_DEVICE, "the engine is not running");
+    }
+    process->refused = false;
+    if (wire_send(process->fd, type, ++process->last_request, body, err))
+        return true;
+    if (err->code != ERR_LIMIT)
+        explain_death(process, err);
+    return false;
+}
+
+// Waits until something arrives, the person wants to stop, or a moment has passed. false:
+// the engine did not stop in time, and was killed.
+static bool wait_for_bytes(struct engine_process *process,
+                           const struct engine_listener *listener, int64_t *kill_at_ns,
+                           struct err *err)
+{
+    struct pollfd fds[2] = {
+        { .fd = process->fd, .events = POLLIN },
+        { .fd = *kill_at_ns == 0 ? listener->interrupt_fd : -1, .events = POLLIN },
+    };
+    int ready = poll(fds, 2, *kill_at_ns == 0 ? WAIT_SLICE_MS : 5);
+
+    if (*kill_at_ns == 0 && (fds[1].revents != 0 || process->refused)) {
+        if (!process->refused)
+            engine_process_cancel(process);
+        *kill_at_ns = clock_ns() + (int64_t)listener->grace_ms * 1000000;
+    }
+    if (*kill_at_ns != 0 && clock_ns() > *kill_at_ns) {
+        kill_child(process);
+        return err_set(err, ERR_CANCELLED,
+                       "stopped; the engine did not answer and was killed");
+    }
+    if (ready <= 0 && listener->on_wait != NULL)
+        listener->on_wait(listener->user);
+    return true;
 }
 
 json_t *engine_process_call(struct engine_process *process, enum wire_type type,
                             json_t *body, const struct engine_listener *listener,
                             struct err *err)
 {
-    struct call call = {
-        .process = process,
-        .listener = listener,
-        .request = ++process->last_request,
-    };
-    enum step step;
+    enum engine_answer answer;
+    int64_t kill_at_ns = 0; // 0: not interrupted
+    json_t *result = NULL;
 
-    if (process->fd < 0) {
-        json_decref(body);
-        err_set(err, ERR_DEVICE, "the engine is not running");
+    if (!engine_process_send(process, type, body, err))
         return NULL;
-    }
-    if (!wire_send(process->fd, type, call.request, body, err)) {
-        if (err->code != ERR_LIMIT)
-            explain_death(process, err);
-        return NULL;
-    }
-    step = run_call(&call, err);
-    if (step == STEP_BROKEN) {
-        err_prefix(err, "%s", nonsense);
-        kill_child(process);
-    }
-    return step == STEP_DONE ? call.result : NULL;
+    while ((answer = engine_process_receive(process, listener, &result, err)) ==
+           ENGINE_MORE)
+        if (!wait_for_bytes(process, listener, &kill_at_ns, err))
+            return NULL;
+    return answer == ENGINE_RESULT ? result : NULL;
 }

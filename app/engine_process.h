@@ -29,6 +29,8 @@ struct engine_process;
 struct engine_process *engine_process_start(struct err *err);
 // Ends the child: politely, then after half a second by force. NULL-safe.
 void engine_process_stop(struct engine_process **process);
+// At once, by force.
+void engine_process_kill(struct engine_process **process);
 bool engine_process_alive(const struct engine_process *process);
 
 // What happens while a request is worked on. Every member may be NULL (interrupt_fd: -1).
@@ -50,5 +52,32 @@ struct engine_listener {
 json_t *engine_process_call(struct engine_process *process, enum wire_type type,
                             json_t *body, const struct engine_listener *listener,
                             struct err *err);
+
+// ---------------------------------------------------------------------------
+// The same without waiting, for those who have other things to attend to.
+
+// Starts the child; its greeting is taken in by engine_process_receive.
+struct engine_process *engine_process_spawn(struct err *err);
+
+// Readable when engine_process_receive has something to do; -1 when it is not alive.
+int engine_process_fd(const struct engine_process *process);
+
+// Sends a request. Only when there is none already. Takes the reference to body.
+bool engine_process_send(struct engine_process *process, enum wire_type type,
+                         json_t *body, struct err *err);
+
+// Asks the engine to stop what it works on; it still answers.
+void engine_process_cancel(struct engine_process *process);
+
+enum engine_answer {
+    ENGINE_MORE,   // no answer yet
+    ENGINE_RESULT, // *result is the body of WIRE_RESULT; the caller releases it
+    ENGINE_ERROR,  // *err as engine_process_call says
+};
+// Takes in what has arrived and tells the listener (its interrupt_fd and on_wait are not
+// used).
+enum engine_answer engine_process_receive(struct engine_process *process,
+                                          const struct engine_listener *listener,
+                                          json_t **result, struct err *err);
 
 #endif

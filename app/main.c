@@ -59,6 +59,8 @@ static int run(int argc, char **argv)
     const char *word = argc > 1 ? argv[1] : NULL;
     const struct command *command;
 
+    if (word == NULL && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO))
+        return command_chat.run(argc, argv);
     if (word == NULL) {
         commands_help(stderr);
         return EXIT_USAGE;
@@ -70,6 +72,8 @@ static int run(int argc, char **argv)
     if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 ||
         strcmp(word, "help") == 0)
         return help(argc > 2 ? argv[2] : NULL);
+    if (word[0] == '-') // oriel OPTION... is oriel chat OPTION...
+        return command_chat.run(argc, argv);
     command = command_find(word);
     if (command == NULL)
         return no_such_command(word);

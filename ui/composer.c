@@ -316,7 +316,7 @@ static void remember(struct composer *composer)
         strcmp(history_get(history_base + history_length - 1)->line, composer->line) == 0)
         return;
     add_history(composer->line);
-    add_history_time(""); // of now
+    using_history(); // Up begins at the end again
     if (composer->history_path == NULL)
         return;
     close(open(composer->history_path, O_CREAT | O_CLOEXEC | O_WRONLY, 0600));
@@ -356,6 +356,7 @@ void composer_set(struct composer *composer, const char *text)
     (void)composer;
     rl_replace_line(text, 1);
     rl_point = rl_end;
+    using_history(); // Up and Ctrl-R begin at the end
 }
 
 bool composer_empty(const struct composer *composer)

@@ -7,6 +7,8 @@
 #include "base/printable.h"
 #include "base/utf8.h"
 
+#define ZERO_WIDTH_JOINER 0x200D
+
 static bool is_format(uint32_t codepoint)
 {
     utf8proc_category_t category = utf8proc_category((utf8proc_int32_t)codepoint);
@@ -60,12 +62,12 @@ static bool put_base(struct glyph *glyph, uint32_t codepoint)
     return plain;
 }
 
-static bool is_spacing_neighbour(uint32_t codepoint)
+// Whether a later character of a cluster has columns of its own (a vowel beside its
+// consonant, the second letter of a flag). Parts of joined emoji have not: they go.
+static bool stands_alone(uint32_t before, uint32_t codepoint)
 {
-    utf8proc_category_t category = utf8proc_category((utf8proc_int32_t)codepoint);
-
-    return category == UTF8PROC_CATEGORY_MC ||
-           (codepoint >= 0x1F1E6 && codepoint <= 0x1F1FF);
+    return wcwidth((wchar_t)codepoint) > 0 && before != ZERO_WIDTH_JOINER &&
+           !(codepoint >= 0x1F3FB && codepoint <= 0x1F3FF);
 }
 
 void glyph_next(const char *bytes, size_t len, struct glyph *glyph)
@@ -86,7 +88,7 @@ void glyph_next(const char *bytes, size_t len, struct glyph *glyph)
             utf8_decode(bytes + glyph->bytes, len - glyph->bytes, &next, &valid);
 
         if (printable_codepoint(next) != next || next == '\n' ||
-            is_spacing_neighbour(next) ||
+            stands_alone(codepoint, next) ||
             utf8proc_grapheme_break_stateful((utf8proc_int32_t)codepoint,
                                              (utf8proc_int32_t)next, &state))
             break;

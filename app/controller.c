@@ -1,0 +1,639 @@
+// app/controller.c
+// SPDX-License-Identifier: MIT
+//
+//                 start_engine              opened
+//     DOWN ------------------> OPENING ---------------> READY <--------+
+//      ^                          |                       |            |
+//      |      engine_failed       |  controller_begin_reply            | finish_reply
+//      +--------------------------+                       v            |
+//      |                                               WRITING --------+
+//      |      engine_failed (starts it again)             | controller_stop
+//      +--------------------------------------------------+            |
+//      |      stop_deadline: killed, started again        v            |
+//      +---------------------------------------------- STOPPING -------+
+//
+// Invariants. (1) A message is in the store before it is on the screen as sent, and
+// before the engine hears of it. (2) There is a c->reply exactly while a reply is being
+// written or could not be saved (c->unsaved). (3) Nothing here waits for the engine: the
+// loop sleeps only in poll, with the keyboard among what wakes it.
+#include "app/controller.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "app/messages.h"
+#include "base/alloc.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "config.h"
+
+#define STOP_NS      ((int64_t)3000000000) // for the engine to stop before it is killed
+#define DRAFT_NS     ((int64_t)1000000000)
+#define LIST_NS      ((int64_t)1000000000)
+#define FAILURES_MAX 3
+#define ARENA_BYTES  ((size_t)512 << 20)
+
+// ---------------------------------------------------------------------------
+// Status
+
+static const char *state_name(const struct controller *c)
+{
+    if (c->unsaved)
+        return "NOT SAVED";
+    switch (c->state) {
+    case STATE_DOWN:
+        return "no model";
+    case STATE_OPENING:
+    case STATE_WRITING:
+        return c->stage;
+    case STATE_STOPPING:
+        return "stopping";
+    case STATE_READY:
+        break;
+    }
+    return "ready";
+}
+
+static double speed(const struct controller *c)
+{
+    double seconds = (double)(clock_ns() - c->first_token_ns) * 1e-9;
+
+    if (c->state == STATE_WRITING && c->token_count > 1 && seconds > 0)
+        return (double)(c->token_count - 1) / seconds;
+    return c->tokens_per_second;
+}
+
+void controller_status(struct controller *c)
+{
+    bool known = c->opened != NULL;
+
+    ui_set_status(c->ui, &(struct ui_status){
+                             .state = state_name(c),
+                             .busy = controller_busy(c),
+                             .title = c->title,
+                             .model = known ? c->info.model_name : NULL,
+                             .device = known ? c->info.device_name : NULL,
+                             .context_used = c->prompt_tokens + c->token_count,
+                             .context_tokens = known ? c->info.context_tokens : 0,
+                             .tokens_per_second = speed(c),
+                             .fraction = c->fraction,
+                         });
+}
+
+bool controller_busy(const struct controller *c)
+{
+    return c->state == STATE_WRITING || c->state == STATE_STOPPING;
+}
+
+static void set_stage(struct controller *c, const char *stage, double fraction)
+{
+    snprintf(c->stage, sizeof(c->stage), "%s", stage);
+    c->fraction = fraction;
+    controller_status(c);
+}
+
+static void enter(struct controller *c, enum controller_state state, const char *stage)
+{
+    c->state = state;
+    set_stage(c, stage, -1);
+}
+
+// ---------------------------------------------------------------------------
+// The end of a reply
+
+// Saves the end of the reply; what cannot be saved is tried again by tick.
+static void save_end(struct controller *c)
+{
+    struct err err = { 0 };
+    bool was_unsaved = c->unsaved;
+
+    c->unsaved = !sessions_reply_finish(&c->reply, &c->end, &err);
+    c->flushed_ns = clock_ns();
+    if (c->unsaved && !was_unsaved)
+        ui_error(c->ui, &err);
+    if (c->unsaved)
+        return;
+    if (controller_load(c, &err))
+        controller_show_end(c, c->block);
+    else
+        ui_error(c->ui, &err);
+    controller_list(c);
+}
+
+static void finish_reply(struct controller *c, const struct sessions_reply_end *end)
+{
+    ui_finish_block(c->ui, c->block, "");
+    free(c->end_error);
+    c->end_error = end->error != NULL ? alloc_string(end->error) : NULL;
+    c->end = *end;
+    c->end.error = c->end_error;
+    save_end(c);
+}
+
+// ---------------------------------------------------------------------------
+// The engine
+
+static void start_engine(struct controller *c)
+{
+    struct err err = { 0 };
+
+    if (c->process == NULL)
+        c->process = engine_process_spawn(&err);
+    if (c->process == NULL ||
+        !engine_process_send(c->process, WIRE_OPEN, model_choice_body(&c->model), &err)) {
+        engine_process_kill(&c->process);
+        ui_error(c->ui, &err);
+        enter(c, STATE_DOWN, "");
+        return;
+    }
+    enter(c, STATE_OPENING, "loading the model");
+}
+
+void controller_open_model(struct controller *c)
+{
+    struct err err = { 0 };
+
+    if (!model_choice_resolve(&c->model, &err)) {
+        ui_error(c->ui, &err);
+        if (c->opened == NULL)
+            enter(c, STATE_DOWN, "");
+        return;
+    }
+    c->failures = 0;
+    start_engine(c);
+}
+
+// The process is gone: what it wrote stays, and it is started again.
+static void engine_failed(struct controller *c, const struct err *err)
+{
+    engine_process_kill(&c->process);
+    ui_error(c->ui, err);
+    if (++c->failures < FAILURES_MAX) {
+        ui_notice(c->ui, "Starting the engine again; nothing is lost.");
+        start_engine(c);
+        return;
+    }
+    ui_notice(c->ui, "The engine failed %u times. /model MODEL tries again.",
+              c->failures);
+    enter(c, STATE_DOWN, "");
+}
+
+static void opened(struct controller *c, json_t *result)
+{
+    struct err err = { 0 };
+    struct engine_info info;
+
+    if (!info_read(&info, result, &err)) {
+        json_decref(result);
+        engine_failed(c, &err);
+        return;
+    }
+    json_decref(c->opened);
+    c->opened = result;
+    c->info = info;
+    enter(c, STATE_READY, "");
+    if (c->reply_due)
+        controller_begin_reply(c);
+}
+
+static void generated(struct controller *c, json_t *answer)
+{
+    struct sessions_reply_end end = { .state = MESSAGE_DONE };
+    struct engine_result result;
+    struct err err = { 0 };
+
+    if (!result_read(&result, answer, &err)) {
+        end = (struct sessions_reply_end){ MESSAGE_ERROR, STOP_ERROR, err.text, 0, 0 };
+        ui_error(c->ui, &err);
+    } else {
+        end.reason = result.reason;
+        end.prompt_ns = result.prompt_ns;
+        end.generation_ns = result.generation_ns;
+        if (result.reason == STOP_CANCELLED)
+            end.state = MESSAGE_INTERRUPTED;
+        c->prompt_tokens = result.prompt_tokens;
+        c->tokens_per_second = result.generation_tokens_per_second;
+        c->failures = 0;
+    }
+    json_decref(answer);
+    enter(c, STATE_READY, "");
+    finish_reply(c, &end);
+}
+
+// The prompt is too long: the oldest turn leaves. false when there is nothing to leave.
+static bool shorten(struct controller *c)
+{
+    size_t first = c->path.count > 0 && c->path.messages[0].content.role == ROLE_SYSTEM;
+    size_t next = first + c->skipped;
+
+    do
+        next++;
+    while (next < c->path.count && c->path.messages[next].content.role != ROLE_USER);
+    if (next >= c->path.count)
+        return false;
+    c->skipped = next - first;
+    return true;
+}
+
+static void request_failed(struct controller *c, const struct err *err)
+{
+    bool alive = engine_process_alive(c->process);
+
+    if (c->state == STATE_OPENING) {
+        if (!alive) {
+            engine_failed(c, err);
+            return;
+        }
+        ui_error(c->ui, err);
+        enter(c, c->opened != NULL ? STATE_READY : STATE_DOWN, "");
+        return;
+    }
+    if (alive && err->code == ERR_LIMIT && shorten(c)) {
+        controller_begin_reply(c);
+        return;
+    }
+    enter(c, STATE_READY, "");
+    finish_reply(
+        c, &(struct sessions_reply_end){
+               .state = err->code == ERR_CANCELLED ? MESSAGE_INTERRUPTED : MESSAGE_ERROR,
+               .reason = err->code == ERR_CANCELLED ? STOP_CANCELLED : STOP_ERROR,
+               .error = err->text });
+    if (!alive)
+        engine_failed(c, err);
+    else if (err->code != ERR_CANCELLED)
+        ui_error(c->ui, err);
+}
+
+static void receive(struct controller *c)
+{
+    struct err err = { 0 };
+    json_t *result = NULL;
+
+    switch (engine_process_receive(c->process, &c->listener, &result, &err)) {
+    case ENGINE_MORE:
+        break;
+    case ENGINE_RESULT:
+        if (c->state == STATE_OPENING)
+            opened(c, result);
+        else
+            generated(c, result);
+        break;
+    case ENGINE_ERROR:
+        request_failed(c, &err);
+        break;
+    }
+}
+
+static void on_progress(void *user, const char *stage, double fraction)
+{
+    struct controller *c = user;
+
+    if (c->state != STATE_STOPPING)
+        set_stage(c, stage, fraction);
+}
+
+static bool on_token(void *user, const struct token_event *event)
+{
+    struct controller *c = user;
+
+    if (c->state == STATE_STOPPING)
+        return true; // what comes after the person said stop is not wanted
+    if (c->token_count++ == 0) {
+        c->first_token_ns = clock_ns();
+        set_stage(c, "writing", -1);
+    }
+    sessions_reply_append(c->reply, event);
+    ui_append(c->ui, c->block, event->text, event->text_len);
+    return true;
+}
+
+// ---------------------------------------------------------------------------
+// A reply
+
+static uint64_t random_seed(void)
+{
+    uint32_t seed; // enough to differ, short enough to be typed again
+
+    if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+        seed = (uint32_t)time(NULL);
+    return seed;
+}
+
+static bool begin_record(struct controller *c, struct err *err)
+{
+    const struct sessions_message *question = controller_last(c, ROLE_USER);
+
+    if (c->reply != NULL)
+        return true; // the second attempt, with a shorter prompt
+    if (question == NULL)
+        return err_set(err, ERR_USAGE, "there is nothing to answer yet");
+    c->reply = sessions_reply_begin(c->sessions,
+                                    &(struct sessions_reply_params){
+                                        .conversation = c->conversation,
+                                        .parent = question->id,
+                                        .model_name = c->info.model_name,
+                                        .device = c->info.device_name,
+                                        .build = PACKAGE_VERSION,
+                                        .settings = &c->settings,
+                                    },
+                                    err);
+    if (c->reply == NULL)
+        return false;
+    c->block = ui_add_block(c->ui, &(struct ui_block){ .kind = UI_BLOCK_REPLY,
+                                                       .label = c->info.model_name,
+                                                       .text = "",
+                                                       .streaming = true });
+    return true;
+}
+
+void controller_begin_reply(struct controller *c)
+{
+    struct err err = { 0 };
+    json_t *body;
+
+    c->reply_due = c->state != STATE_READY && c->state != STATE_WRITING;
+    if (c->reply_due)
+        return; // opened goes on here
+    if (!c->seed_fixed && c->reply == NULL)
+        c->settings.seed = random_seed();
+    if (!begin_record(c, &err)) {
+        ui_error(c->ui, &err);
+        return;
+    }
+    if (c->skipped > 0)
+        ui_notice(c->ui, "The first %zu messages no longer fit into the context.",
+                  c->skipped);
+    body = json_object();
+    json_object_set_new(body, "messages", controller_messages(c));
+    json_object_set_new(body, "settings", settings_json(&c->settings));
+    json_object_set_new(body, "now", json_integer(time(NULL)));
+    c->token_count = 0;
+    c->flushed_ns = clock_ns();
+    enter(c, STATE_WRITING, "reading the prompt");
+    if (!engine_process_send(c->process, WIRE_GENERATE, body, &err))
+        request_failed(c, &err);
+}
+
+void controller_stop(struct controller *c)
+{
+    if (c->state != STATE_WRITING)
+        return;
+    engine_process_cancel(c->process);
+    c->stop_deadline_ns = clock_ns() + STOP_NS;
+    ui_finish_block(c->ui, c->block, "stopped");
+    enter(c, STATE_STOPPING, "");
+}
+
+// ---------------------------------------------------------------------------
+// Time
+
+static void flush(struct controller *c)
+{
+    struct err err = { 0 };
+
+    c->flushed_ns = clock_ns();
+    if (!sessions_reply_flush(c->reply, &err))
+        log_line(LOG_ERROR, "flush: %s", err.text); // the end says it to the person
+    controller_status(c);
+}
+
+static void tick(struct controller *c, int64_t now)
+{
+    struct err err = { 0 };
+    bool changed = false;
+
+    if (c->state == STATE_STOPPING && now >= c->stop_deadline_ns) {
+        engine_process_kill(&c->process);
+        finish_reply(c, &(struct sessions_reply_end){ .state = MESSAGE_INTERRUPTED,
+                                                      .reason = STOP_CANCELLED });
+        err_set(&err, ERR_DEVICE, "the engine did not stop and was killed");
+        engine_failed(c, &err);
+    }
+    if (c->reply != NULL && now - c->flushed_ns >= SESSIONS_FLUSH_NS) {
+        if (c->unsaved)
+            save_end(c);
+        else
+            flush(c);
+    }
+    if (c->draft_dirty && now - c->draft_ns >= DRAFT_NS)
+        controller_save_draft(c);
+    if (ui_entries_visible(c->ui) && now - c->listed_ns >= LIST_NS) {
+        c->listed_ns = now;
+        if (sessions_changed(c->sessions, &changed, &err) && changed)
+            controller_list(c);
+    }
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int timeout_ms(const struct controller *c, int64_t now)
+{
+    int64_t until = INT64_MAX;
+    int mine, theirs = ui_timeout_ms(c->ui);
+
+    if (c->state == STATE_STOPPING)
+        until = earlier(until, c->stop_deadline_ns);
+    if (c->reply != NULL)
+        until = earlier(until, c->flushed_ns + SESSIONS_FLUSH_NS);
+    if (c->draft_dirty)
+        until = earlier(until, c->draft_ns + DRAFT_NS);
+    if (ui_entries_visible(c->ui))
+        until = earlier(until, c->listed_ns + LIST_NS);
+    if (until == INT64_MAX)
+        return theirs;
+    mine = until <= now ? 0 : (int)((until - now) / 1000000 + 1);
+    return theirs >= 0 && theirs < mine ? theirs : mine;
+}
+
+// ---------------------------------------------------------------------------
+// The person
+
+static void on_send(struct controller *c, const char *text)
+{
+    struct err err = { 0 };
+
+    if (controller_busy(c) || c->reply != NULL || c->reply_due) {
+        ui_set_message(c->ui, text); // nothing that was typed is lost
+        if (c->reply_due)
+            ui_notice(c->ui, c->state == STATE_DOWN ? "There is no model: /model MODEL"
+                                                    : "Wait until the model is loaded.");
+        return;
+    }
+    if (!controller_send(c, text, &err)) {
+        ui_error(c->ui, &err);
+        ui_set_message(c->ui, text);
+        return;
+    }
+    controller_begin_reply(c);
+    if (c->state == STATE_DOWN)
+        ui_notice(c->ui, "Saved. There is no model to answer: /model MODEL opens one.");
+}
+
+static void on_event(struct controller *c, const struct ui_event *event)
+{
+    if (event->kind != UI_EVENT_TYPED && event->action != UI_DELETE)
+        c->delete_armed = false;
+    switch (event->kind) {
+    case UI_EVENT_SEND:
+        on_send(c, event->text);
+        break;
+    case UI_EVENT_ACTION:
+        controller_act(c, event->action, event->text);
+        break;
+    case UI_EVENT_TYPED:
+        if (!c->draft_dirty)
+            c->draft_ns = clock_ns();
+        c->draft_dirty = true;
+        break;
+    case UI_EVENT_SIGNAL:
+        c->quit = true;
+        c->quit_signal = event->signal;
+        break;
+    }
+    controller_status(c);
+}
+
+static void loop(struct controller *c)
+{
+    struct pollfd fds[UI_FDS + 1];
+    struct ui_event event;
+
+    while (!c->quit) {
+        ui_paint(c->ui);
+        ui_fds(c->ui, fds);
+        fds[UI_FDS] = (struct pollfd){
+            .fd = c->process != NULL ? engine_process_fd(c->process) : -1,
+            .events = POLLIN,
+        };
+        poll(fds, UI_FDS + 1, timeout_ms(c, clock_ns()));
+        ui_read(c->ui);
+        while (!c->quit && ui_next(c->ui, &event))
+            on_event(c, &event);
+        if (fds[UI_FDS].revents != 0 && c->process != NULL)
+            receive(c);
+        tick(c, clock_ns());
+    }
+}
+
+// ---------------------------------------------------------------------------
+// Beginning and end
+
+static bool open_store(struct controller *c, bool ephemeral, struct err *err)
+{
+    struct err why = { 0 };
+
+    c->sessions =
+        sessions_open(&(struct sessions_params){ .ephemeral = ephemeral }, &why);
+    if (c->sessions == NULL && !ephemeral) {
+        ui_error(c->ui, &why);
+        ui_notice(c->ui, "This conversation is kept in memory only.");
+        c->sessions = sessions_open(&(struct sessions_params){ .ephemeral = true }, err);
+    } else if (c->sessions == NULL) {
+        *err = why;
+    }
+    if (c->sessions != NULL && sessions_read_only(c->sessions) != NULL)
+        ui_notice(c->ui, "Nothing can be saved: %s", sessions_read_only(c->sessions));
+    return c->sessions != NULL;
+}
+
+static void rescue(struct controller *c)
+{
+    struct err err = { 0 };
+
+    if (c->reply != NULL && c->unsaved &&
+        !sessions_reply_finish(&c->reply, &c->end, &err))
+        fprintf(stderr, "oriel: the last reply is not saved: %s\n", err.text);
+    sessions_reply_abandon(&c->reply);
+}
+
+static void end(struct controller *c)
+{
+    if (c->reply != NULL && !c->unsaved) {
+        c->end = (struct sessions_reply_end){ .state = MESSAGE_INTERRUPTED,
+                                              .reason = STOP_CANCELLED };
+        c->unsaved = true;
+    }
+    if (c->sessions != NULL)
+        controller_save_draft(c);
+    ui_close(&c->ui);
+    rescue(c);
+    engine_process_kill(&c->process);
+    sessions_close(&c->sessions);
+    json_decref(c->opened);
+    arena_release(&c->arena);
+    free(c->model_name);
+    free(c->title);
+    free(c->system);
+    free(c->end_error);
+    free(c->search);
+}
+
+static char *history_path(void)
+{
+    struct err err = { 0 };
+    char *directory = file_xdg_directory("XDG_STATE_HOME", ".local/state", &err);
+    char *path = NULL;
+
+    if (directory != NULL && file_make_directories(directory, &err))
+        path = alloc_printf("%s/history", directory);
+    free(directory);
+    return path;
+}
+
+static bool begin(struct controller *c, const struct controller_params *params,
+                  struct err *err)
+{
+    struct err wrong = { 0 };
+    char *history = params->ephemeral ? NULL : history_path();
+
+    c->ui = ui_open(
+        &(struct ui_params){ .history_path = history, .theme = params->theme }, err);
+    free(history);
+    if (c->ui == NULL)
+        return false;
+    enter(c, STATE_DOWN, "");
+    ui_paint(c->ui); // the first screen, before anything slow
+    if (params->model.name != NULL)
+        controller_open_model(c);
+    if (!open_store(c, params->ephemeral, err))
+        return false;
+    controller_new(c);
+    if (params->session != NULL && !controller_open(c, params->session, &wrong))
+        ui_error(c->ui, &wrong);
+    if (params->model.name == NULL)
+        ui_notice(c->ui, "There is no model yet: /model FILE.gguf opens one, and so does "
+                         "oriel chat -m FILE.gguf");
+    return true;
+}
+
+bool controller_run(const struct controller_params *params, int *ended_by,
+                    struct err *err)
+{
+    struct controller c = {
+        .model = params->model,
+        .settings = params->settings,
+        .seed_fixed = params->seed_fixed,
+        .system = params->system != NULL ? alloc_string(params->system) : NULL,
+        .fraction = -1,
+    };
+    bool ok;
+
+    c.listener = (struct engine_listener){
+        .on_progress = on_progress, .on_token = on_token, .user = &c, .interrupt_fd = -1
+    };
+    arena_init(&c.arena, ARENA_BYTES);
+    ok = begin(&c, params, err);
+    if (ok)
+        loop(&c);
+    end(&c);
+    *ended_by = c.quit_signal;
+    return ok;
+}

@@ -1,0 +1,127 @@
+// app/controller.h
+// SPDX-License-Identifier: MIT
+//
+// One conversation: joins what a person sees (ui/), what is kept (sessions/) and what
+// answers (the engine process). Files: controller.c (the state machine and its loop),
+// controller_store.c (conversations to and from the store), controller_actions.c (what
+// the commands of the screen do).
+#ifndef ORIEL_APP_CONTROLLER_H
+#define ORIEL_APP_CONTROLLER_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "app/client.h"
+#include "app/engine_process.h"
+#include "base/arena.h"
+#include "base/conversation.h"
+#include "base/err.h"
+#include "sessions/sessions.h"
+#include "ui/ui.h"
+
+enum controller_state {
+    STATE_DOWN,    // no model, or the engine failed
+    STATE_OPENING, // the model is being loaded
+    STATE_READY,
+    STATE_WRITING,  // a reply is being written
+    STATE_STOPPING, // the person does not want the rest of it
+};
+
+struct controller {
+    struct ui *ui;
+    struct sessions *sessions;
+    bool quit;
+    int quit_signal; // that ended us, or 0
+
+    // the engine
+    enum controller_state state;
+    struct model_choice model;
+    char *model_name; // what model.name points to, when it came from /model
+    struct engine_process *process;
+    struct engine_listener listener;
+    json_t *opened;
+    struct engine_info info; // borrows from opened
+    int64_t stop_deadline_ns;
+    unsigned failures; // of the engine, one after the other
+
+    // the conversation
+    char conversation[SESSIONS_ID]; // "": not begun
+    char *title;
+    struct arena arena; // of path
+    struct sessions_path path;
+    char *system;             // for the conversation that is not begun
+    char edited[SESSIONS_ID]; // the parent for the next message, when `editing`
+    bool editing;
+    bool delete_armed;
+    size_t skipped; // messages at the beginning that no longer fit into the context
+
+    // the reply
+    struct generation_settings settings;
+    bool seed_fixed;
+    bool reply_due; // as soon as the engine is ready
+    struct sessions_reply *reply;
+    struct sessions_reply_end end; // how it ended, when it could not be saved yet
+    char *end_error;
+    bool unsaved;
+    size_t block; // of the reply on the screen
+    size_t token_count;
+    size_t prompt_tokens;
+    int64_t first_token_ns;
+    int64_t flushed_ns;
+    double tokens_per_second;
+    char stage[64];
+    double fraction;
+
+    bool draft_dirty;
+    int64_t draft_ns, listed_ns;
+    char *search; // what the list shows: NULL for all conversations
+};
+
+struct controller_params {
+    struct model_choice model;
+    const char *system;
+    const char *session; // which conversation to open, or NULL
+    const char *theme;
+    bool ephemeral;
+    bool seed_fixed;
+    struct generation_settings settings;
+};
+
+// Runs the chat until the person leaves. Returns false with err when it could not begin.
+// *ended_by: the signal that ended it, or 0.
+bool controller_run(const struct controller_params *params, int *ended_by,
+                    struct err *err);
+
+// ---------------------------------------------------------------------------
+// For the files of the controller
+
+void controller_status(struct controller *c);
+bool controller_busy(const struct controller *c); // a reply is being written
+void controller_open_model(struct controller *c);
+void controller_begin_reply(struct controller *c);
+void controller_stop(struct controller *c);
+
+// Loads the active path of c->conversation; controller_show shows all of it,
+// controller_show_end says beside a block how the last message ended.
+bool controller_load(struct controller *c, struct err *err);
+void controller_show(struct controller *c);
+void controller_show_end(struct controller *c, size_t block);
+bool controller_open(struct controller *c, const char *name, struct err *err);
+void controller_new(struct controller *c);
+// Saves what the person sent and shows it.
+bool controller_send(struct controller *c, const char *text, struct err *err);
+void controller_list(struct controller *c);
+void controller_save_draft(struct controller *c);
+void controller_load_draft(struct controller *c);
+// What the engine is to answer. A new reference.
+json_t *controller_messages(const struct controller *c);
+// The last message of that role on the path, or NULL.
+const struct sessions_message *controller_last(const struct controller *c,
+                                               enum role role);
+// The text of a message, without pictures.
+void controller_text(const struct message *message, struct str *out);
+
+void controller_act(struct controller *c, enum ui_action action, const char *argument);
+
+#endif

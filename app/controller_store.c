@@ -1,0 +1,407 @@
+// app/controller_store.c
+// SPDX-License-Identifier: MIT
+//
+// Conversations between the store and the screen.
+#include "app/controller.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "app/messages.h"
+#include "base/alloc.h"
+#include "base/log.h"
+
+#define LISTED_MAX  200
+#define LIST_BYTES  ((size_t)16 << 20)
+#define TITLE_BYTES 80
+
+// ---------------------------------------------------------------------------
+// Messages
+
+void controller_text(const struct message *message, struct str *out)
+{
+    for (size_t i = 0; i < message->part_count; i++)
+        if (message->parts[i].kind == PART_TEXT)
+            str_append_n(out, message->parts[i].text, message->parts[i].text_len);
+}
+
+const struct sessions_message *controller_last(const struct controller *c, enum role role)
+{
+    for (size_t i = c->path.count; i-- > 0;)
+        if (c->path.messages[i].content.role == role)
+            return &c->path.messages[i];
+    return NULL;
+}
+
+static bool has_text(const struct message *message)
+{
+    for (size_t i = 0; i < message->part_count; i++)
+        if (message->parts[i].kind == PART_TEXT && message->parts[i].text_len > 0)
+            return true;
+    return false;
+}
+
+// What the engine is to see: all but empty messages, what no longer fits, and what the
+// reply that is being written will replace.
+json_t *controller_messages(const struct controller *c)
+{
+    const struct sessions_message *question = controller_last(c, ROLE_USER);
+    struct message *messages = alloc_array(c->path.count, sizeof(*messages));
+    size_t count = 0, first = 0;
+    json_t *json;
+
+    for (size_t i = 0; i < c->path.count; i++) {
+        const struct message *message = &c->path.messages[i].content;
+        bool system = i == 0 && message->role == ROLE_SYSTEM;
+
+        first += system;
+        if (has_text(message) && (system || i >= first + c->skipped))
+            messages[count++] = *message;
+        if (&c->path.messages[i] == question)
+            break;
+    }
+    json = conversation_json(&(struct conversation){ messages, count });
+    free(messages);
+    return json;
+}
+
+static const char *how_it_ended(const struct sessions_message *message)
+{
+    if (message->state == MESSAGE_ERROR)
+        return message->error != NULL ? message->error : "failed";
+    if (message->state == MESSAGE_STREAMING)
+        return "being written";
+    switch (message->stop_reason) {
+    case STOP_LENGTH:
+        return "cut at the limit of tokens";
+    case STOP_CONTEXT:
+        return "the context is full";
+    default:
+        return message->state == MESSAGE_INTERRUPTED ? "stopped" : "";
+    }
+}
+
+static char *meta(const struct sessions_message *message)
+{
+    const char *how = how_it_ended(message);
+
+    if (message->sibling_count < 2)
+        return alloc_string(how);
+    return alloc_printf("%zu/%zu%s%s", message->sibling_index + 1, message->sibling_count,
+                        how[0] != '\0' ? " · " : "", how);
+}
+
+static void show_message(struct controller *c, const struct sessions_message *message)
+{
+    static const enum ui_block_kind kinds[] = { UI_BLOCK_SYSTEM, UI_BLOCK_USER,
+                                                UI_BLOCK_REPLY, UI_BLOCK_SYSTEM };
+    static const char *const names[] = { "System", "You", "Assistant", "Tool" };
+    enum role role = message->content.role;
+    char *beside = meta(message);
+    struct str text;
+
+    for (size_t i = 0; i < message->content.part_count; i++) {
+        const struct part *part = &message->content.parts[i];
+
+        if (part->kind == PART_IMAGE)
+            ui_add_block(c->ui,
+                         &(struct ui_block){ .kind = UI_BLOCK_IMAGE,
+                                             .text = part->image_name,
+                                             .text_len = strlen(part->image_name) });
+    }
+    str_init(&text, 0);
+    controller_text(&message->content, &text);
+    ui_add_block(c->ui, &(struct ui_block){
+                            .kind = kinds[role],
+                            .label = message->model != NULL && message->model[0] != '\0'
+                                         ? message->model
+                                         : names[role],
+                            .meta = beside,
+                            .text = text.data,
+                            .text_len = text.len,
+                        });
+    str_release(&text);
+    free(beside);
+}
+
+void controller_show(struct controller *c)
+{
+    ui_truncate(c->ui, 0);
+    for (size_t i = 0; i < c->path.count; i++)
+        show_message(c, &c->path.messages[i]);
+    ui_follow(c->ui);
+}
+
+void controller_show_end(struct controller *c, size_t block)
+{
+    char *beside;
+
+    if (c->path.count == 0)
+        return;
+    beside = meta(&c->path.messages[c->path.count - 1]);
+    ui_finish_block(c->ui, block, beside);
+    free(beside);
+}
+
+// ---------------------------------------------------------------------------
+// Conversations
+
+static void set_title(struct controller *c, const char *title)
+{
+    char *copy = title != NULL ? alloc_string(title) : NULL;
+
+    free(c->title);
+    c->title = copy;
+}
+
+bool controller_load(struct controller *c, struct err *err)
+{
+    struct sessions_entry entry;
+
+    arena_release(&c->arena);
+    arena_init(&c->arena, c->arena.budget);
+    c->path = (struct sessions_path){ 0 };
+    if (!sessions_load_path(c->sessions, c->conversation, NULL, &c->arena, &c->path,
+                            err) ||
+        !sessions_load_entry(c->sessions, c->conversation, &c->arena, &entry, err))
+        return false;
+    set_title(c, entry.title);
+    return true;
+}
+
+static void leave(struct controller *c)
+{
+    controller_save_draft(c);
+    c->editing = c->reply_due = false;
+    c->skipped = c->prompt_tokens = c->token_count = 0;
+    c->tokens_per_second = 0;
+}
+
+bool controller_open(struct controller *c, const char *name, struct err *err)
+{
+    char id[SESSIONS_ID];
+
+    if (!sessions_find(c->sessions, name, id, err))
+        return false;
+    leave(c);
+    memcpy(c->conversation, id, sizeof(id));
+    if (!controller_load(c, err))
+        return false;
+    controller_show(c);
+    controller_load_draft(c);
+    controller_list(c);
+    return true;
+}
+
+void controller_new(struct controller *c)
+{
+    leave(c);
+    c->conversation[0] = '\0';
+    c->path = (struct sessions_path){ 0 };
+    set_title(c, NULL);
+    ui_truncate(c->ui, 0);
+    ui_notice(c->ui, "Type a message and press Enter. F1 shows all keys and commands.");
+    if (c->system != NULL)
+        ui_add_block(c->ui, &(struct ui_block){ .kind = UI_BLOCK_SYSTEM,
+                                                .label = "System",
+                                                .text = c->system,
+                                                .text_len = strlen(c->system) });
+    controller_load_draft(c);
+    controller_list(c);
+}
+
+// A conversation that begins with instructions is titled after what the person said.
+static bool send_system(struct controller *c, const char *text,
+                        struct sessions_sent *sent, struct err *err)
+{
+    struct part part = { .kind = PART_TEXT,
+                         .text = c->system,
+                         .text_len = strlen(c->system) };
+    char *title = alloc_printf("%.*s", TITLE_BYTES, text);
+    bool ok = sessions_send(
+                  c->sessions,
+                  &(struct sessions_send_params){ .message = { ROLE_SYSTEM, &part, 1 } },
+                  sent, err) &&
+              sessions_rename(c->sessions, sent->conversation, title, err);
+
+    free(title);
+    return ok;
+}
+
+static bool send_message(struct controller *c, const char *text, struct err *err)
+{
+    struct part part = { .kind = PART_TEXT, .text = text, .text_len = strlen(text) };
+    struct sessions_sent sent = { 0 };
+    const char *conversation = c->conversation;
+
+    if (conversation[0] == '\0' && c->system != NULL) {
+        if (!send_system(c, text, &sent, err))
+            return false;
+        memcpy(c->conversation, sent.conversation, sizeof(c->conversation));
+    }
+    if (!sessions_send(c->sessions,
+                       &(struct sessions_send_params){
+                           .conversation = conversation[0] != '\0' ? conversation : NULL,
+                           .parent = c->editing ? c->edited : NULL,
+                           .message = { ROLE_USER, &part, 1 } },
+                       &sent, err))
+        return false;
+    memcpy(c->conversation, sent.conversation, sizeof(c->conversation));
+    return true;
+}
+
+bool controller_send(struct controller *c, const char *text, struct err *err)
+{
+    bool begins = c->path.count == 0;
+
+    if (!send_message(c, text, err) || !controller_load(c, err))
+        return false;
+    if (c->editing || begins)
+        controller_show(c);
+    else if (c->path.count > 0)
+        show_message(c, &c->path.messages[c->path.count - 1]);
+    ui_follow(c->ui);
+    c->editing = c->draft_dirty = false;
+    free(c->system);
+    c->system = NULL;
+    controller_list(c);
+    return true;
+}
+
+// ---------------------------------------------------------------------------
+// The list
+
+static void put_time(struct str *out, int64_t ms)
+{
+    time_t seconds = (time_t)(ms / 1000), now = time(NULL);
+    char text[32] = "";
+    struct tm then, today;
+
+    if (localtime_r(&seconds, &then) == NULL || localtime_r(&now, &today) == NULL)
+        return;
+    strftime(text, sizeof(text),
+             then.tm_year == today.tm_year && then.tm_yday == today.tm_yday ? "%H:%M"
+                                                                            : "%Y-%m-%d",
+             &then);
+    str_append(out, text);
+}
+
+static void list_conversations(struct controller *c, struct arena *arena)
+{
+    struct sessions_list list;
+    struct ui_entry *entries;
+    struct err err = { 0 };
+    struct str detail;
+
+    if (!sessions_list(c->sessions, &(struct sessions_list_params){ .limit = LISTED_MAX },
+                       arena, &list, &err)) {
+        ui_error(c->ui, &err);
+        return;
+    }
+    entries = alloc_array(list.count, sizeof(*entries));
+    for (size_t i = 0; i < list.count; i++) {
+        const struct sessions_entry *entry = &list.entries[i];
+
+        str_init(&detail, 0);
+        put_time(&detail, entry->updated_ms);
+        str_printf(&detail, " · %zu message%s%s", entry->message_count,
+                   entry->message_count == 1 ? "" : "s",
+                   entry->streaming ? " · being written" : "");
+        entries[i] = (struct ui_entry){ entry->id, entry->title, str_take(&detail),
+                                        strcmp(entry->id, c->conversation) == 0 };
+    }
+    ui_set_entries(c->ui, "Conversations", entries, list.count);
+    for (size_t i = 0; i < list.count; i++)
+        free((char *)entries[i].detail);
+    free(entries);
+}
+
+// The marks around a match have no meaning in one line of the list.
+static char *without_marks(const char *snippet)
+{
+    char *text = alloc_string(snippet), *to = text;
+
+    for (const char *from = snippet; *from != '\0'; from++)
+        if (*from != SESSIONS_MATCH_BEGIN && *from != SESSIONS_MATCH_END)
+            *to++ = *from == '\n' ? ' ' : *from;
+    *to = '\0';
+    return text;
+}
+
+static void list_hits(struct controller *c, struct arena *arena)
+{
+    struct sessions_hits hits;
+    struct ui_entry *entries;
+    struct err err = { 0 };
+    char *heading;
+
+    if (!sessions_search(c->sessions, c->search, LISTED_MAX, arena, &hits, &err)) {
+        ui_error(c->ui, &err);
+        return;
+    }
+    entries = alloc_array(hits.count, sizeof(*entries));
+    for (size_t i = 0; i < hits.count; i++)
+        entries[i] = (struct ui_entry){ hits.hits[i].conversation, hits.hits[i].title,
+                                        without_marks(hits.hits[i].snippet), false };
+    heading = alloc_printf("%zu found: %s", hits.count, c->search);
+    ui_set_entries(c->ui, heading, entries, hits.count);
+    free(heading);
+    for (size_t i = 0; i < hits.count; i++)
+        free((char *)entries[i].detail);
+    free(entries);
+}
+
+void controller_list(struct controller *c)
+{
+    struct arena arena;
+
+    if (!ui_entries_visible(c->ui))
+        return;
+    arena_init(&arena, LIST_BYTES);
+    if (c->search != NULL)
+        list_hits(c, &arena);
+    else
+        list_conversations(c, &arena);
+    arena_release(&arena);
+}
+
+// ---------------------------------------------------------------------------
+// Drafts
+
+static const char *draft_of(const struct controller *c)
+{
+    return c->conversation[0] != '\0' ? c->conversation : NULL;
+}
+
+void controller_save_draft(struct controller *c)
+{
+    const char *text = ui_message(c->ui);
+    struct part part = { .kind = PART_TEXT, .text = text, .text_len = strlen(text) };
+    struct message draft = { ROLE_USER, &part, part.text_len > 0 };
+    struct err err = { 0 };
+
+    if (!c->draft_dirty)
+        return;
+    c->draft_dirty = false;
+    if (!sessions_draft_save(c->sessions, draft_of(c), &draft, &err))
+        log_line(LOG_ERROR, "draft: %s", err.text);
+}
+
+void controller_load_draft(struct controller *c)
+{
+    struct err err = { 0 };
+    struct message draft;
+    struct arena arena;
+    struct str text;
+
+    arena_init(&arena, LIST_BYTES);
+    str_init(&text, 0);
+    if (sessions_draft_load(c->sessions, draft_of(c), &arena, &draft, &err))
+        controller_text(&draft, &text);
+    else
+        log_line(LOG_ERROR, "draft: %s", err.text);
+    ui_set_message(c->ui, text.data);
+    str_release(&text);
+    arena_release(&arena);
+}

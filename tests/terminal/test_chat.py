@@ -1,0 +1,346 @@
+# tests/terminal/test_chat.py
+# SPDX-License-Identifier: MIT
+"""The chat on a real terminal, with the scripted engine: what a person types, and what is
+on the screen."""
+import os
+import re
+import signal
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.environ.get("top_srcdir", "."), "tests/terminal"))
+from screen import MODEL, Screen, hexadecimal, program, tap  # noqa: E402
+
+
+def check(condition, *shown):
+    if not condition:
+        raise AssertionError("\n".join(map(str, shown)))
+
+
+def chat(*args, **how):
+    screen = Screen("chat", "-m", MODEL, "--theme", "dark", *args, **how)
+    try:
+        screen.wait("ready  Fake 1B")
+    except BaseException:
+        screen.__exit__(*sys.exc_info())
+        raise
+    return screen
+
+
+def say(screen, text, *answer):
+    screen.type(text)
+    screen.keys("Enter")
+    screen.wait(*answer)
+
+
+def screen_is(screen, picture):
+    """Compares the whole screen; what changes from run to run stands as ####."""
+    got, want = screen.lines(), picture.strip("\n").split("\n")
+    want += [""] * (len(got) - len(want))
+    for line, wanted in zip(got, want):
+        start = wanted.split("####")[0]
+        check(line.startswith(start) if "####" in wanted else line == wanted,
+              *got, f"the line is  {line!r}", f"and should be {wanted!r}")
+
+
+def test_a_message_is_answered():
+    with chat() as screen:
+        say(screen, "hello", "You said: user<hello>")
+        screen.wait("ready  Fake")
+        blank = "\n" * 15
+        screen_is(screen, f"""
+ You
+ hello
+
+ Fake 1B
+ You said: user<hello>
+{blank}
+{"─" * 80}
+›
+ ready  Fake 1B · Fake device · hello ####
+""")
+        screen.keys("C-d")
+        check(screen.ended() == 0)
+
+
+def test_escape_stops_and_keeps_the_text():
+    with chat(script="token_ms=20 tokens=1000") as screen:
+        say(screen, "go on", "xxxxx")
+        screen.keys("Escape")
+        screen.wait("stopped", "ready  Fake")
+        text = screen.text()
+        check("xxxxx" in text, text)
+        time.sleep(0.3)
+        check(screen.text().count("x") == text.count("x"), "it goes on")
+        screen.keys("C-d")
+        check(screen.ended() == 0)
+
+
+def test_ctrl_c_stops_then_clears_then_asks_then_leaves():
+    with chat(script="token_ms=20 tokens=1000") as screen:
+        say(screen, "go on", "xxxxx")
+        screen.keys("C-c")
+        screen.wait("stopped", "ready  Fake")
+        screen.type("typed")
+        screen.wait("› typed")
+        screen.keys("C-c")
+        screen.wait(gone=["typed"])
+        screen.keys("C-c")
+        screen.wait("Ctrl-C again leaves")
+        screen.keys("C-c")
+        check(screen.ended() == 0)
+
+
+def test_a_paste_of_many_lines_is_not_sent():
+    with chat() as screen:
+        screen.paste("one\ntwo\nthree")
+        screen.wait("› one", "  two", "  three")
+        check("You" not in screen.text())
+        screen.type("!")
+        screen.keys("Enter")
+        screen.wait("You said: user<one two three!>")
+
+
+def test_ctrl_j_and_alt_enter_begin_lines():
+    with chat() as screen:
+        screen.type("one")
+        screen.keys("C-j")
+        screen.type("two")
+        screen.keys("M-Enter")
+        screen.type("three")
+        screen.wait("› one", "  two", "  three")
+        screen.keys("Up", "Home")
+        screen.type(">")
+        screen.wait("  >two")
+
+
+def test_history_and_search_of_readline():
+    with chat() as screen:
+        say(screen, "first message", "user<first message>")
+        say(screen, "second message", "user<second message>")
+        screen.keys("Up")
+        screen.wait("› second message")
+        screen.keys("Up")
+        screen.wait("› first message")
+        screen.keys("C-c", "C-r")
+        screen.type("sec")
+        screen.wait("(reverse-i-search)`sec': second message")
+
+
+def test_markdown_is_drawn():
+    script = "text=" + hexadecimal("# Title\n\n- a\n- **b**\n\n| x | y |\n|---|---|\n| 1 | 2 |\n")
+    with chat(script=script, rows=20) as screen:
+        say(screen, "?", "1 │ 2")
+        screen.wait("ready  Fake")
+        screen_is(screen, """
+ You
+ ?
+
+ Fake 1B
+ Title
+
+ • a
+ • b
+
+ x │ y
+ ──┼──
+ 1 │ 2
+""" + "\n" * 4 + "\n" + "─" * 80 + "\n›\n ready  ####")
+
+
+def test_text_with_escape_sequences_is_only_text():
+    hostile = (b"\x1b]0;owned\x07\x1b[2J\x1b[31mred\x1bc \xc2\x9b31m\x9b "
+               b"\xe2\x80\xaeevil \x1b]52;c;aGk=\x07 \x08\x08 end")
+    with chat(script="text=" + hostile.hex()) as screen:
+        say(screen, "\u202eshow", "␛]0;owned␇", "␛[31mred␛c", "end", "You")
+        check(screen.tmux("display-message", "-p", "#{pane_title}").strip() != "owned")
+        check("\u202e" not in screen.text())
+
+
+def test_any_size_is_survived():
+    with chat() as screen:
+        say(screen, "hello there, this is a message of some length", "You said:")
+        for columns, rows in [(20, 5), (5, 2), (1, 1), (200, 60), (40, 3), (80, 24)]:
+            screen.tmux("resize-window", "-x", str(columns), "-y", str(rows))
+            time.sleep(0.1)
+        screen.wait("You said: user<hello there, this is a message of some length>")
+        screen.tmux("resize-window", "-x", "20", "-y", "5")
+        screen.wait("›", "ready")
+
+
+def test_the_help_lists_keys_and_commands():
+    with chat(rows=60) as screen:
+        screen.keys("F1")
+        text = screen.wait("Ctrl-J, Alt-Enter", "/retry", "/export FILE")
+        check(text.count("\n") < 60)
+        screen.keys("Escape")
+        screen.wait(gone=["/retry"])
+
+
+def test_commands_are_completed_and_mistakes_told():
+    with chat() as screen:
+        screen.type("/ren")
+        screen.keys("Tab")
+        screen.wait("› /rename")
+        screen.keys("C-c")
+        say(screen, "/nonsense", "no such command", "› /nonsense")
+        screen.keys("C-c")
+        say(screen, "/home/someone/file.png is a path", "user</home/someone/file.png is a")
+
+
+def test_conversations_are_kept_found_and_opened():
+    with chat() as screen:
+        say(screen, "about zebras", "user<about zebras>")
+        say(screen, "/new", "Type a message")
+        say(screen, "about lions", "user<about lions>")
+        screen.keys("F2")
+        screen.wait("Conversations", "● about lions", "  about zebras", "2 messages")
+        screen.keys("Down", "Enter")
+        screen.wait("user<about zebras>", "● about zebras", gone=["user<about lions>"])
+        say(screen, "/rename Animals", "● Animals")
+        say(screen, "/search lions", "found: lions")
+        say(screen, "/fork", "This is a copy")
+        say(screen, "/delete", "once more deletes")
+        say(screen, "/delete", "Type a message")
+        screen.keys("C-d")
+        check(screen.ended() == 0)
+        with chat("Animals", home=screen.home) as again:
+            again.wait("user<about zebras>")
+
+
+def test_replies_and_messages_have_versions():
+    with chat(script="tokens=3") as screen:
+        say(screen, "first", "xxx")
+        say(screen, "/retry", "2/2")
+        say(screen, "/previous", "1/2")
+        say(screen, "/next", "2/2")
+        say(screen, "/edit", "› first")
+        say(screen, " and more", "first and more")
+        screen.wait("ready  Fake", gone=["2/2\n xxx"])
+        say(screen, "/previous", "1/2")
+
+
+def test_a_draft_is_there_again():
+    with chat() as screen:
+        screen.type("half a thought")
+        screen.wait("› half a thought")
+        time.sleep(1.3)
+        os.kill(screen.pid(), signal.SIGKILL)
+        screen.wait("back")
+        with chat(home=screen.home) as again:
+            again.wait("› half a thought")
+
+
+def test_nothing_is_lost_when_the_engine_dies():
+    with chat(script="token_ms=20 tokens=1000") as screen:
+        say(screen, "go on", "xxxxx")
+        os.kill(screen.engine_pid(), signal.SIGKILL)
+        screen.wait("killed by signal 9", "Starting the engine again", "ready  Fake", "xxxx")
+        say(screen, "still there?", "still there?", "writing")
+
+
+def test_an_engine_that_hangs_is_killed():
+    with chat(script="hang") as screen:
+        say(screen, "go on", "writing")
+        screen.keys("Escape")
+        screen.wait("did not stop", "ready  Fake")
+
+
+def test_loading_is_shown_and_typing_works_meanwhile():
+    with Screen("chat", "-m", MODEL, script="open_ms=1500") as screen:
+        screen.wait("reading weights")
+        say(screen, "already typing", "You", "already typing")
+        screen.wait("user<already typing>")
+
+
+def test_without_a_model_it_says_what_to_do():
+    with Screen() as screen:
+        screen.wait("There is no model yet", "no model")
+        say(screen, "/model /nowhere/x.gguf", "No such file")
+        say(screen, f"/model {screen.model}", "ready  Fake 1B")
+        say(screen, "hello", "user<hello>")
+
+
+def test_the_oldest_turns_leave_a_full_context():
+    with chat("--context", "120", "-s", "BE BRIEF") as screen:
+        say(screen, "one " * 8, "system<BE BRIEF>user<one one")
+        say(screen, "two", "no longer fit", "system<BE BRIEF>user<two>")
+
+
+def test_the_end_is_followed_unless_one_scrolls():
+    with chat(script="text=" + hexadecimal("\n\n".join(f"line {n}" for n in range(60)))) as screen:
+        say(screen, "go", "line 59")
+        screen.keys("PageUp", "PageUp")
+        screen.wait("↓ more", gone=["line 59"])
+        before = screen.text()
+        screen.type("x")
+        screen.wait("› x")
+        check(screen.lines()[0] == before.split("\n")[0])
+        screen.keys("C-End")
+        screen.wait("line 59", gone=["↓ more"])
+        say(screen, "", "line 59")
+        screen.keys("C-c")
+        say(screen, "/find LINE 7", "line 7")
+        screen.keys("F3")
+        screen.wait("No more above")
+
+
+def test_every_end_restores_the_terminal():
+    for number in [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGSEGV,
+                   signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGQUIT]:
+        with chat(script="token_ms=20 tokens=1000") as screen:
+            say(screen, "go on", "xxxxx")
+            os.kill(screen.pid(), number)
+            check(screen.ended() == 128 + number)
+            check(screen.tmux("display-message", "-p",
+                              "#{alternate_on}#{mouse_any_flag}#{cursor_flag}").strip()
+                  == "001", number)
+
+
+def test_the_screen_comes_back_after_ctrl_z():
+    with Screen(shell=True) as screen:
+        screen.type(f"{program} --theme dark -m {screen.model}")
+        screen.keys("Enter")
+        screen.wait("ready  Fake 1B")
+        say(screen, "hello", "user<hello>")
+        screen.keys("C-z")
+        screen.wait("Stopped", gone=["user<hello>"])
+        screen.type("fg")
+        screen.keys("Enter")
+        screen.wait("user<hello>", "ready  Fake")
+        screen.keys("C-d")
+        screen.wait("Stopped", gone=["user<hello>"])
+
+
+def test_ephemeral_leaves_nothing_on_disk():
+    with chat("--ephemeral") as screen:
+        say(screen, "canary-7d1f", "user<canary-7d1f>")
+        screen.keys("C-d")
+        check(screen.ended() == 0)
+        for folder, _, files in os.walk(screen.home):
+            for name in files:
+                path = os.path.join(folder, name)
+                if os.path.basename(path) not in ("tmux", "model.gguf"):
+                    with open(path, "rb") as file:
+                        check(b"canary" not in file.read(), path)
+
+
+def test_colours_follow_the_theme_and_no_color():
+    with chat() as screen:
+        say(screen, "hello", "user<hello>")
+        check("\033[38;5;" in screen.text("-e"))
+    with Screen("chat", "-m", MODEL, env={"NO_COLOR": "1"}) as screen:
+        screen.wait("ready  Fake")
+        check(not re.search("\033\\[[0-9;]*(3[0-8]|4[0-8]|9[0-7])[;m]", screen.text("-e")))
+
+
+def test_the_reasoning_is_folded():
+    script = "text=" + hexadecimal("<think>deep thoughts</think>\n\nThe answer.")
+    with chat(script=script) as screen:
+        say(screen, "?", "▸ reasoning, 13 characters", "The answer.")
+        check("deep" not in screen.text())
+        screen.keys("F5")
+        screen.wait("deep thoughts")
+
+
+tap.run(globals())
