@@ -1,6 +1,7 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_KHR_shader_subgroup_arithmetic : enable
+#extension GL_KHR_shader_subgroup_ballot : enable
 #extension GL_KHR_shader_subgroup_shuffle : enable
 // y[t][h] = sum_p softmax_p(scale * q[t][h] . k[p]) v[p] over the positions p that token t may
 // see: p <= position + t, and p > position + t - window if window is not 0. Scores are
@@ -16,6 +17,7 @@ layout(constant_id = 0) const uint WORKGROUP = 8;
 layout(constant_id = 1) const uint HEAD_DIM = 64; // a multiple of 8
 layout(constant_id = 2) const uint HEADS = 1;
 layout(constant_id = 3) const uint KV_HEADS = 1;
+layout(constant_id = 4) const bool KEEP_QUERY = false; // registers (a stack) are cheaper than loads
 
 #include "load.glsl"
 #include "reduce.glsl"
@@ -52,6 +54,21 @@ float weight_of(float own, uint lane)
 #endif
 }
 
+vec4 sums[UNITS_PER_LANE * 2];
+
+// sums += weight * the value at this index of the cache, in eights.
+void add_value(float weight, uint at)
+{
+    for (uint i = 0; i < UNITS_PER_LANE; i++) {
+        uint u = min(gl_LocalInvocationID.x + i * WORKGROUP, UNITS - 1);
+        vec4 low, high;
+
+        CACHE_LOAD(value_cache, at + u, low, high);
+        sums[2 * i] += weight * low;
+        sums[2 * i + 1] += weight * high;
+    }
+}
+
 void main()
 {
     uint lane = gl_LocalInvocationID.x;
@@ -61,12 +78,15 @@ void main()
     uint first = push.window > 0 && last + 1 > push.window ? last + 1 - push.window : 0;
     uint q0 = (token * HEADS + head) * (HEAD_DIM / 4);
     uint cache0 = head / (HEADS / KV_HEADS) * push.context * UNITS;
-    vec4 sums[UNITS_PER_LANE * 2];
+    vec4 query[UNITS * 2];
     float highest = LOWEST;
     float total = 0.0;
 
     for (uint i = 0; i < UNITS_PER_LANE * 2; i++)
         sums[i] = vec4(0.0);
+    if (KEEP_QUERY)
+        for (uint i = 0; i < UNITS * 2; i++)
+            query[i] = LOADF(queries, q0 + i);
 
     for (uint p0 = first; p0 <= last; p0 += WORKGROUP) {
         uint p = min(p0 + lane, last);
@@ -75,8 +95,8 @@ void main()
         for (uint u = 0; u < UNITS; u++) {
             vec4 key_low, key_high;
             CACHE_LOAD(key_cache, cache0 + p * UNITS + u, key_low, key_high);
-            vec4 q_low = LOADF(queries, q0 + u * 2);
-            vec4 q_high = LOADF(queries, q0 + u * 2 + 1);
+            vec4 q_low = KEEP_QUERY ? query[u * 2] : LOADF(queries, q0 + u * 2);
+            vec4 q_high = KEEP_QUERY ? query[u * 2 + 1] : LOADF(queries, q0 + u * 2 + 1);
 
             score += dot(q_low, key_low) + dot(q_high, key_high);
         }
@@ -102,18 +122,24 @@ void main()
 #endif
         uint count = min(WORKGROUP, last + 1 - p0);
 
-        for (uint j = 0; j < count; j++) {
-            float weight = weight_of(own, j);
+        uint at = cache0 + p0 * UNITS;
 
-            for (uint i = 0; i < UNITS_PER_LANE; i++) {
-                uint u = min(lane + i * WORKGROUP, UNITS - 1);
-                vec4 low, high;
-
-                CACHE_LOAD(value_cache, cache0 + (p0 + j) * UNITS + u, low, high);
-                sums[2 * i] += weight * low;
-                sums[2 * i + 1] += weight * high;
-            }
+#ifdef SUBGROUP
+        // A broadcast from a lane that is known beforehand is cheaper than a shuffle.
+        if (WORKGROUP == 8 && count == 8) {
+            add_value(subgroupBroadcast(own, 0), at);
+            add_value(subgroupBroadcast(own, 1), at + UNITS);
+            add_value(subgroupBroadcast(own, 2), at + UNITS * 2);
+            add_value(subgroupBroadcast(own, 3), at + UNITS * 3);
+            add_value(subgroupBroadcast(own, 4), at + UNITS * 4);
+            add_value(subgroupBroadcast(own, 5), at + UNITS * 5);
+            add_value(subgroupBroadcast(own, 6), at + UNITS * 6);
+            add_value(subgroupBroadcast(own, 7), at + UNITS * 7);
+            continue;
         }
+#endif
+        for (uint j = 0; j < count; j++)
+            add_value(weight_of(own, j), at + j * UNITS);
     }
     for (uint i = 0; i < UNITS_PER_LANE; i++) {
         uint u = lane + i * WORKGROUP;

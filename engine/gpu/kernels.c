@@ -154,7 +154,7 @@ bool kernel_attention(struct gpu *gpu, struct gpu_recording *recording,
 {
     const char *base = variant_of(gpu, "attention");
     uint32_t constants[] = { row_workgroup(gpu, base), call->head_dim, call->heads,
-                             call->kv_heads };
+                             call->kv_heads, gpu_traits(gpu)->type == GPU_CPU };
     struct {
         uint32_t stride, context, window;
         float scale, cap;
@@ -167,7 +167,7 @@ bool kernel_attention(struct gpu *gpu, struct gpu_recording *recording,
     struct gpu_kernel *kernel;
 
     snprintf(variant, sizeof(variant), "%s%s", base, call->exact_cache ? "_f32" : "");
-    kernel = gpu_kernel(gpu, "attention", variant, constants, 4, err);
+    kernel = gpu_kernel(gpu, "attention", variant, constants, 5, err);
     return kernel != NULL && gpu_record(recording, kernel, bindings, 5, &push,
                                         sizeof(push), call->heads, call->tokens, 1, err);
 }
