@@ -71,9 +71,7 @@ json_t *client_call(struct client *client, enum wire_type type, const char *stag
 
 bool model_choice_resolve(struct model_choice *choice, struct err *err)
 {
-    if (choice->name == NULL)
-        return err_set(err, ERR_USAGE, "which model? give -m MODEL");
-    return access(choice->name, R_OK) == 0 || err_set_errno(err, "%s", choice->name);
+    return models_resolve(choice->name, &choice->files, err);
 }
 
 static void set_optional(json_t *body, const char *key, const char *value)
@@ -88,7 +86,9 @@ json_t *model_choice_body(const struct model_choice *choice)
     char *cache = file_xdg_directory("XDG_CACHE_HOME", ".cache", &no_cache);
     json_t *body = json_object();
 
-    set_optional(body, "model", choice->name);
+    set_optional(body, "model", choice->files.path);
+    if (choice->files.mmproj[0] != '\0')
+        set_optional(body, "mmproj", choice->files.mmproj);
     set_optional(body, "device", choice->device);
     set_optional(body, "cache_directory", cache);
     json_object_set_new(body, "context", json_integer(choice->context_tokens));

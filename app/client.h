@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "app/engine_process.h"
+#include "app/models/store.h"
 #include "app/progress.h"
 #include "base/err.h"
 
@@ -28,12 +29,13 @@ struct client {
 
 struct model_choice {
     const char *name; // what the person wrote; NULL: the default model
+    struct model_files files;
     const char *device;
     uint32_t context_tokens;
     bool vocabulary_only; // neither weights nor device: only to tokenize
 };
 
-// Makes the name the path of a file that exists.
+// Finds the files of the model; see models_resolve.
 bool model_choice_resolve(struct model_choice *choice, struct err *err);
 
 // The body of WIRE_OPEN or WIRE_OPEN_VOCABULARY.

@@ -3,6 +3,7 @@
 #include "app/interrupt.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
@@ -37,4 +38,20 @@ void interrupt_catch(void)
 int interrupt_fd(void)
 {
     return event_fd;
+}
+
+bool interrupt_sleep(int milliseconds)
+{
+    struct pollfd input = { .fd = event_fd, .events = POLLIN };
+
+    int ready;
+
+    while ((ready = poll(&input, 1, milliseconds)) < 0 && errno == EINTR)
+        ; // by a signal that may be another one, such as SIGCONT
+    return ready == 0;
+}
+
+bool interrupted(void)
+{
+    return !interrupt_sleep(0);
 }

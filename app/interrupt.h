@@ -7,8 +7,13 @@
 #ifndef ORIEL_APP_INTERRUPT_H
 #define ORIEL_APP_INTERRUPT_H
 
+#include <stdbool.h>
+
 void interrupt_catch(void);
 // -1 before interrupt_catch. Stays readable once interrupted.
 int interrupt_fd(void);
+bool interrupted(void);
+// Waits that long, or until interrupted: then it returns false.
+bool interrupt_sleep(int milliseconds);
 
 #endif

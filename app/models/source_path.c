@@ -1,0 +1,78 @@
+// app/models/source_path.c
+// SPDX-License-Identifier: MIT
+#include "app/models/source_path.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "app/interrupt.h"
+#include "base/alloc.h"
+
+#define STEP ((size_t)16 << 20)
+
+static bool copy_all(int in, int out, uint64_t size, struct meter *meter, struct err *err)
+{
+    uint64_t done = 0;
+
+    while (done < size) {
+        ssize_t moved = copy_file_range(in, NULL, out, NULL, STEP, 0);
+
+        if (moved < 0 && errno == EINTR)
+            continue;
+        if (moved < 0)
+            return err_set_errno(err, "cannot copy");
+        if (moved == 0)
+            return err_set(err, ERR_IO, "it became shorter while it was copied");
+        done += (uint64_t)moved;
+        meter_update(meter, done);
+        if (interrupted())
+            return err_set(err, ERR_CANCELLED, "stopped");
+    }
+    return true;
+}
+
+static bool copy(const char *path, const char *to, const struct workspace *workspace,
+                 struct meter *meter, struct err *err)
+{
+    int in = open(path, O_RDONLY | O_CLOEXEC);
+    int out = in >= 0 ? open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1;
+    struct stat status;
+    char *what = alloc_printf("copying %s", path);
+    bool ok = (out >= 0 && fstat(in, &status) == 0) || err_set_errno(err, "%s", path);
+
+    ok = ok && workspace_has_room(workspace, (uint64_t)status.st_size, err);
+    if (ok) {
+        meter_begin(meter, what, 0, (uint64_t)status.st_size);
+        ok = copy_all(in, out, (uint64_t)status.st_size, meter, err) ||
+             err_prefix(err, "%s", path);
+    }
+    free(what);
+    if (in >= 0)
+        close(in);
+    if (out >= 0)
+        close(out);
+    return ok;
+}
+
+bool path_fetch(const char *path, const struct workspace *workspace, const char *name,
+                struct meter *meter, struct err *err)
+{
+    char *to = workspace_path(workspace, name);
+    struct stat status;
+    bool ok;
+
+    if (stat(path, &status) < 0)
+        ok = err_set_errno(err, "%s", path);
+    else if (!S_ISREG(status.st_mode))
+        ok = err_set(err, ERR_IO, "%s: not a regular file", path);
+    else
+        ok = (unlink(to) < 0 && errno != ENOENT)
+                 ? err_set_errno(err, "%s", to)
+                 : linkat(AT_FDCWD, path, AT_FDCWD, to, AT_SYMLINK_FOLLOW) == 0 ||
+                       copy(path, to, workspace, meter, err);
+    free(to);
+    return ok;
+}

