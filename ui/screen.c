@@ -28,15 +28,17 @@
 #include "ui/transcript.h"
 #include "ui/ui.h"
 
-#define FRAME_NS      ((int64_t)16000000) // between frames while text arrives
-#define RULE_ROWS     8
-#define PANE_COLUMNS  56
-#define PANE_WIDTH    30
-#define COMPOSER_ROWS 10
-#define WHEEL_LINES   3
-#define EVENTS_MAX    64
-#define READ_BYTES    65536
-#define QUIT_ARMED_NS ((int64_t)3000000000)
+#define FRAME_NS       ((int64_t)16000000) // between frames while text arrives
+#define RULE_ROWS      8
+#define PANE_COLUMNS   56
+#define PANE_WIDTH     30
+#define COMPOSER_ROWS  10
+#define WHEEL_LINES    3
+#define EVENTS_MAX     64 // until the owner takes them, keys wait
+#define EVENTS_PER_KEY 2  // at most
+#define SIGNALS_MAX    8  // kinds of them
+#define READ_BYTES     65536
+#define QUIT_ARMED_NS  ((int64_t)3000000000)
 
 struct queued {
     enum ui_event_kind kind;
@@ -151,8 +153,11 @@ int ui_timeout_ms(const struct ui *ui)
 
 static void push_event(struct ui *ui, struct queued event, const char *text)
 {
+    if (event.kind == UI_EVENT_TYPED && ui->event_count > 0 &&
+        ui->events[ui->event_count - 1].kind == UI_EVENT_TYPED)
+        return; // said once is enough
     if (ui->event_count == EVENTS_MAX)
-        return; // nobody takes them: more typing would not help
+        bug("more events than ui_read leaves room for");
     event.text = alloc_string(text);
     ui->events[ui->event_count++] = event;
 }
@@ -589,13 +594,14 @@ void ui_read(struct ui *ui)
     struct key key;
 
     ui_fds(ui, fds);
-    if (poll(fds, UI_FDS, 0) > 0) {
+    if (ui->event_count + SIGNALS_MAX < EVENTS_MAX && poll(fds, UI_FDS, 0) > 0) {
         if (fds[1].revents != 0)
             read_signals(ui);
         if (fds[0].revents != 0)
             read_input(ui);
     }
-    while (keys_next(&ui->keys, clock_ns(), &key))
+    while (ui->event_count + EVENTS_PER_KEY <= EVENTS_MAX &&
+           keys_next(&ui->keys, clock_ns(), &key))
         on_key(ui, &key);
 }
 

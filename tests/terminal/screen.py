@@ -83,6 +83,11 @@ class Screen:
         self.tmux("set-buffer", text)
         self.tmux("paste-buffer", "-p")
 
+    def burst(self, text):
+        """Typed so fast that all of it comes at once; newlines are Enter."""
+        self.tmux("set-buffer", text)
+        self.tmux("paste-buffer")
+
     def wait(self, *words, seconds=10, gone=()):
         """Until all words are on the screen, and those of `gone` are not."""
         end = time.monotonic() + seconds

@@ -101,6 +101,12 @@ def test_a_paste_of_many_lines_is_not_sent():
         screen.wait("You said: user<one two three!>")
 
 
+def test_a_burst_of_typing_is_taken_whole():
+    with chat() as screen:
+        screen.burst("x" * 300 + "\n" + "y" * 100)
+        screen.wait("You", "x" * 70, "y" * 70)
+
+
 def test_ctrl_j_and_alt_enter_begin_lines():
     with chat() as screen:
         screen.type("one")
