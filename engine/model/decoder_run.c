@@ -1,0 +1,223 @@
+// engine/model/decoder_run.c
+// SPDX-License-Identifier: MIT
+//
+// Passes: which tokens are computed, in what portions, and what the cache holds
+// afterwards.
+//
+// Invariants: (1) a pass works on at most `batch` tokens, and on layers [a, b) per
+// submission, chosen so that a submission takes about TARGET_NS on this device. (2) The
+// pass for one token is recorded once and replayed; position and token come from small
+// shared buffers. Passes for more tokens are recorded anew each time, which costs
+// microseconds per dispatch.
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "engine/model/decoder_private.h"
+#include "engine/model/rope.h"
+
+#define TARGET_NS ((int64_t)50 * 1000 * 1000)
+
+// Angle tables are filled in steps of this many positions, as the conversation grows.
+#define ANGLE_STEP 256
+
+uint32_t decoder_cached(const struct decoder *decoder, const uint32_t *tokens,
+                        size_t count)
+{
+    uint32_t same = 0;
+
+    while (same < decoder->cached_count && same < count &&
+           decoder->cached_tokens[same] == tokens[same])
+        same++;
+    return same;
+}
+
+void decoder_truncate(struct decoder *decoder, uint32_t length)
+{
+    if (length < decoder->cached_count)
+        decoder->cached_count = length;
+}
+
+static bool fill_table(struct decoder *decoder, struct angle_table *table, uint32_t end,
+                       struct err *err)
+{
+    uint32_t half = decoder->model.rotated / 2;
+
+    while (table->frequencies != NULL && table->filled < end) {
+        uint32_t left = decoder->context - table->filled;
+        uint32_t count = left < ANGLE_STEP ? left : ANGLE_STEP;
+        float(*angles)[2] = alloc_array((size_t)count * half, sizeof(*angles));
+        bool ok;
+
+        rope_angles(table->frequencies, table->magnitude, decoder->model.rotated,
+                    table->filled, count, angles);
+        ok = gpu_write(decoder->gpu, &table->buffer, (uint64_t)table->filled * half * 8,
+                       angles, (uint64_t)count * half * 8, err);
+        free(angles);
+        if (!ok)
+            return false;
+        table->filled += count;
+    }
+    return true;
+}
+
+static bool prepare(struct decoder *decoder, const uint32_t *tokens, uint32_t count,
+                    struct err *err)
+{
+    struct step step = { .position = decoder->cached_count };
+    uint32_t end = decoder->cached_count + count;
+
+    for (uint32_t i = 0; i < count; i++)
+        if (tokens[i] >= decoder->model.vocabulary)
+            return err_set(err, ERR_FORMAT, "token %u is not in the vocabulary of %u",
+                           tokens[i], decoder->model.vocabulary);
+    return fill_table(decoder, &decoder->angles, end, err) &&
+           fill_table(decoder, &decoder->local_angles, end, err) &&
+           gpu_write(decoder->gpu, &decoder->step, 0, &step, sizeof(step), err) &&
+           gpu_write(decoder->gpu, &decoder->tokens, 0, tokens, (uint64_t)count * 4, err);
+}
+
+static bool cancelled(const struct decoder_pass *pass, struct err *err)
+{
+    if (pass->cancelled == NULL || !*pass->cancelled)
+        return false;
+    err_set(err, ERR_CANCELLED, "stopped");
+    return true;
+}
+
+// Records the pass for one token, cut into so many pieces that each stays within
+// TARGET_NS.
+static bool record_replay(struct decoder *decoder, uint32_t piece_count, struct err *err)
+{
+    struct replay *replay = &decoder->replay;
+    uint32_t layers = decoder->model.layers;
+
+    for (uint32_t i = 0; i < replay->piece_count; i++)
+        gpu_recording_destroy(&replay->pieces[i]);
+    piece_count = piece_count < layers ? piece_count : layers;
+    replay->pieces = alloc_resize(replay->pieces, piece_count, sizeof(*replay->pieces));
+    replay->piece_count = 0;
+    for (uint32_t i = 0; i < piece_count; i++) {
+        uint32_t from = (uint32_t)((uint64_t)layers * i / piece_count);
+        uint32_t to = (uint32_t)((uint64_t)layers * (i + 1) / piece_count);
+
+        replay->pieces[i] = gpu_recording_create(decoder->gpu, err);
+        if (replay->pieces[i] == NULL)
+            return false;
+        replay->piece_count++;
+        if (!decoder_record(decoder, replay->pieces[i], from, to, 1, 1, err))
+            return false;
+    }
+    return true;
+}
+
+static bool run_token(struct decoder *decoder, const struct decoder_pass *pass,
+                      struct err *err)
+{
+    struct replay *replay = &decoder->replay;
+    int64_t start = clock_ns();
+
+    if (replay->piece_count == 0 && !record_replay(decoder, 1, err))
+        return false;
+    if (decoder->token_ns > 2 * TARGET_NS * replay->piece_count &&
+        replay->piece_count < decoder->model.layers &&
+        !record_replay(decoder, (uint32_t)(decoder->token_ns / TARGET_NS) + 1, err))
+        return false;
+    for (uint32_t i = 0; i < replay->piece_count; i++)
+        if (cancelled(pass, err) || !gpu_run(replay->pieces[i], err))
+            return false;
+    decoder->token_ns = clock_ns() - start;
+    return true;
+}
+
+// Runs a batch layer group by layer group, and learns how many layers fit into TARGET_NS.
+static bool run_batch(struct decoder *decoder, const struct decoder_pass *pass,
+                      uint32_t tokens, uint32_t logit_rows, uint32_t done,
+                      struct err *err)
+{
+    uint32_t layers = decoder->model.layers;
+
+    for (uint32_t from = 0; from < layers;) {
+        uint32_t to = from + decoder->layers_per_run;
+        int64_t start = clock_ns(), took;
+
+        to = to < layers ? to : layers;
+        if (cancelled(pass, err) ||
+            !decoder_record(decoder, decoder->recording, from, to, tokens, logit_rows,
+                            err) ||
+            !gpu_run(decoder->recording, err))
+            return false;
+        took = clock_ns() - start;
+        if (took > TARGET_NS && decoder->layers_per_run > 1)
+            decoder->layers_per_run /= 2;
+        else if (took < TARGET_NS / 2 && to < layers)
+            decoder->layers_per_run *= 2;
+        from = to;
+        if (pass->progress != NULL &&
+            !pass->progress(pass->user, "reading the prompt",
+                            (done + (double)tokens * from / layers) / pass->count))
+            return err_set(err, ERR_CANCELLED, "stopped");
+    }
+    return true;
+}
+
+static bool deliver(struct decoder *decoder, const struct decoder_pass *pass,
+                    uint32_t first, uint32_t rows, struct err *err)
+{
+    uint32_t vocabulary = decoder->model.vocabulary;
+
+    for (uint32_t i = 0; i < rows; i++) {
+        struct decoder_logits logits = {
+            .index = first + i,
+            .values = (const float *)decoder->logits.mapped + (size_t)i * vocabulary,
+            .count = vocabulary,
+            .peaks = rows == 1 ? decoder->peaks.mapped : NULL,
+            .peak_count = rows == 1 ? decoder_peak_count(decoder) : 0,
+        };
+
+        if (!pass->on_logits(pass->user, &logits))
+            return err_set(err, ERR_CANCELLED, "stopped");
+    }
+    return true;
+}
+
+// How many of the remaining tokens to take at once: whole tiles of the many-token kernel,
+// and what is left over together.
+static uint32_t next_batch(const struct decoder *decoder, uint32_t left)
+{
+    uint32_t tile = matrix_token_tile(decoder->gpu);
+
+    if (left >= decoder->batch)
+        return decoder->batch;
+    return left > tile ? left / tile * tile : left;
+}
+
+bool decoder_run(struct decoder *decoder, const struct decoder_pass *pass,
+                 struct err *err)
+{
+    if (pass->count == 0 || pass->count > decoder->context - decoder->cached_count)
+        return err_set(err, ERR_LIMIT,
+                       "%u tokens after %u do not fit into the context of %u",
+                       pass->count, decoder->cached_count, decoder->context);
+    if (pass->all_logits && !decoder_require_logits(decoder, decoder->batch, err))
+        return false;
+    for (uint32_t done = 0; done < pass->count;) {
+        uint32_t count = next_batch(decoder, pass->count - done);
+        bool last = done + count == pass->count;
+        uint32_t rows = pass->all_logits ? count : last;
+        bool single = count == 1 && rows == 1;
+
+        if (!prepare(decoder, pass->tokens + done, count, err) ||
+            !(single ? run_token(decoder, pass, err)
+                     : run_batch(decoder, pass, count, rows, done, err)))
+            return false;
+        memcpy(decoder->cached_tokens + decoder->cached_count, pass->tokens + done,
+               count * sizeof(*pass->tokens));
+        decoder->cached_count += count;
+        if (rows > 0 && !deliver(decoder, pass, pass->all_logits ? done : 0, rows, err))
+            return false;
+        done += count;
+    }
+    return true;
+}
