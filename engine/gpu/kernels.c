@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/gpu/private.h"
 #include "shaders/shaders.h"
 
 // ---------------------------------------------------------------------------
@@ -30,21 +31,12 @@ static const struct preference preferences[] = {
     { "embed", { "q4h" } },
 };
 
-static const struct shader *find_shader(const char *kernel, const char *variant)
-{
-    for (size_t i = 0; i < shader_count; i++)
-        if (strcmp(shaders[i].kernel, kernel) == 0 &&
-            strcmp(shaders[i].variant, variant) == 0)
-            return &shaders[i];
-    bug("no shader %s.%s", kernel, variant);
-}
-
 static const struct shader *choose(const struct gpu_traits *traits,
                                    const struct preference *preference)
 {
     for (size_t i = 0; i < 4 && preference->variants[i] != NULL; i++) {
         const struct shader *shader =
-            find_shader(preference->kernel, preference->variants[i]);
+            gpu_find_shader(preference->kernel, preference->variants[i]);
 
         if (gpu_traits_have(traits, shader->traits))
             return shader;

@@ -71,7 +71,7 @@ static void reflect(const struct shader *shader, struct gpu_kernel *kernel)
 // ---------------------------------------------------------------------------
 // Kernels
 
-static const struct shader *find_shader(const char *kernel, const char *variant)
+const struct shader *gpu_find_shader(const char *kernel, const char *variant)
 {
     for (size_t i = 0; i < shader_count; i++)
         if (strcmp(shaders[i].kernel, kernel) == 0 &&
@@ -160,7 +160,7 @@ static void destroy_kernel(struct gpu *gpu, struct gpu_kernel *kernel)
 struct gpu_kernel *gpu_kernel(struct gpu *gpu, const char *name, const char *variant,
                               const uint32_t *constants, size_t count, struct err *err)
 {
-    const struct shader *shader = find_shader(name, variant);
+    const struct shader *shader = gpu_find_shader(name, variant);
     struct gpu_kernel *kernel;
 
     for (kernel = gpu->kernels; kernel != NULL; kernel = kernel->next)

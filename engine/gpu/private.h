@@ -63,6 +63,8 @@ void gpu_traits_read(VkPhysicalDevice physical, struct gpu_traits *traits);
 bool gpu_traits_usable(const struct gpu_traits *traits, struct err *err);
 
 // pipeline.c
+struct shader;
+const struct shader *gpu_find_shader(const char *kernel, const char *variant); // or bug
 bool gpu_pipeline_cache_open(struct gpu *gpu, const char *directory, struct err *err);
 void gpu_pipeline_cache_save(struct gpu *gpu);
 void gpu_kernels_destroy(struct gpu *gpu);
