@@ -41,6 +41,7 @@ extern const struct command command_devices;
 extern const struct command command_doctor;
 extern const struct command command_models;
 extern const struct command command_pull;
+extern const struct command command_replay;
 extern const struct command command_score;
 extern const struct command command_sessions;
 extern const struct command command_tokenize;

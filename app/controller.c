@@ -154,18 +154,18 @@ static void start_engine(struct controller *c)
     enter(c, STATE_OPENING, "loading the model");
 }
 
-void controller_open_model(struct controller *c)
+bool controller_open_model(struct controller *c, const char *name, struct err *err)
 {
-    struct err err = { 0 };
+    struct model_choice choice = c->model;
 
-    if (!model_choice_resolve(&c->model, &err)) {
-        ui_error(c->ui, &err);
-        if (c->opened == NULL)
-            enter(c, STATE_DOWN, "");
-        return;
-    }
+    choice.name = name;
+    if (!model_choice_resolve(&choice, err))
+        return false; // what is open stays open
+    c->model = choice;
+    c->model.name = NULL; // its files are known now, and the name is borrowed
     c->failures = 0;
     start_engine(c);
+    return true;
 }
 
 // The process is gone: what it wrote stays, and it is started again.
@@ -493,6 +493,8 @@ static void on_event(struct controller *c, const struct ui_event *event)
             c->draft_ns = clock_ns();
         c->draft_dirty = true;
         break;
+    case UI_EVENT_KEY:
+        break; // only a viewer gets keys
     case UI_EVENT_SIGNAL:
         c->quit = true;
         c->quit_signal = event->signal;
@@ -569,7 +571,6 @@ static void end(struct controller *c)
     sessions_close(&c->sessions);
     json_decref(c->opened);
     arena_release(&c->arena);
-    free(c->model_name);
     free(c->title);
     free(c->system);
     free(c->end_error);
@@ -593,6 +594,7 @@ static bool begin(struct controller *c, const struct controller_params *params,
 {
     struct err wrong = { 0 };
     char *history = params->ephemeral ? NULL : history_path();
+    bool have_model;
 
     c->ui = ui_open(
         &(struct ui_params){ .history_path = history, .theme = params->theme }, err);
@@ -601,16 +603,14 @@ static bool begin(struct controller *c, const struct controller_params *params,
         return false;
     enter(c, STATE_DOWN, "");
     ui_paint(c->ui); // the first screen, before anything slow
-    if (params->model.name != NULL)
-        controller_open_model(c);
+    have_model = controller_open_model(c, params->model.name, &wrong);
     if (!open_store(c, params->ephemeral, err))
         return false;
     controller_new(c);
+    if (!have_model)
+        ui_error(c->ui, &wrong);
     if (params->session != NULL && !controller_open(c, params->session, &wrong))
         ui_error(c->ui, &wrong);
-    if (params->model.name == NULL)
-        ui_notice(c->ui, "There is no model yet: /model FILE.gguf opens one, and so does "
-                         "oriel chat -m FILE.gguf");
     return true;
 }
 

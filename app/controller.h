@@ -37,7 +37,6 @@ struct controller {
     // the engine
     enum controller_state state;
     struct model_choice model;
-    char *model_name; // what model.name points to, when it came from /model
     struct engine_process *process;
     struct engine_listener listener;
     json_t *opened;
@@ -98,7 +97,8 @@ bool controller_run(const struct controller_params *params, int *ended_by,
 
 void controller_status(struct controller *c);
 bool controller_busy(const struct controller *c); // a reply is being written
-void controller_open_model(struct controller *c);
+// Loads a model; name as after -m. false when there is none of that name.
+bool controller_open_model(struct controller *c, const char *name, struct err *err);
 void controller_begin_reply(struct controller *c);
 void controller_stop(struct controller *c);
 
@@ -106,6 +106,9 @@ void controller_stop(struct controller *c);
 // controller_show_end says beside a block how the last message ended.
 bool controller_load(struct controller *c, struct err *err);
 void controller_show(struct controller *c);
+void controller_show_message(struct ui *ui, const struct sessions_message *message);
+// What stands beside a message: which version it is, how it ended. free() it.
+char *controller_meta(const struct sessions_message *message);
 void controller_show_end(struct controller *c, size_t block);
 bool controller_open(struct controller *c, const char *name, struct err *err);
 void controller_new(struct controller *c);

@@ -139,15 +139,11 @@ static bool do_system(struct controller *c, const char *argument, struct err *er
 static bool do_model(struct controller *c, const char *argument, struct err *err)
 {
     if (!need_rest(c, err) ||
-        !need_argument(argument, "which model? /model FILE.gguf", err))
+        !need_argument(argument, "which model? /model NAME or /model FILE.gguf", err))
         return false;
     if (c->state == STATE_OPENING)
         return err_set(err, ERR_USAGE, "a model is being loaded already");
-    free(c->model_name);
-    c->model_name = alloc_string(argument);
-    c->model.name = c->model_name;
-    controller_open_model(c);
-    return true;
+    return controller_open_model(c, argument, err);
 }
 
 // ---------------------------------------------------------------------------

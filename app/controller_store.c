@@ -82,7 +82,7 @@ static const char *how_it_ended(const struct sessions_message *message)
     }
 }
 
-static char *meta(const struct sessions_message *message)
+char *controller_meta(const struct sessions_message *message)
 {
     const char *how = how_it_ended(message);
 
@@ -92,35 +92,34 @@ static char *meta(const struct sessions_message *message)
                         how[0] != '\0' ? " · " : "", how);
 }
 
-static void show_message(struct controller *c, const struct sessions_message *message)
+void controller_show_message(struct ui *ui, const struct sessions_message *message)
 {
     static const enum ui_block_kind kinds[] = { UI_BLOCK_SYSTEM, UI_BLOCK_USER,
                                                 UI_BLOCK_REPLY, UI_BLOCK_SYSTEM };
     static const char *const names[] = { "System", "You", "Assistant", "Tool" };
     enum role role = message->content.role;
-    char *beside = meta(message);
+    char *beside = controller_meta(message);
     struct str text;
 
     for (size_t i = 0; i < message->content.part_count; i++) {
         const struct part *part = &message->content.parts[i];
 
         if (part->kind == PART_IMAGE)
-            ui_add_block(c->ui,
-                         &(struct ui_block){ .kind = UI_BLOCK_IMAGE,
-                                             .text = part->image_name,
-                                             .text_len = strlen(part->image_name) });
+            ui_add_block(ui, &(struct ui_block){ .kind = UI_BLOCK_IMAGE,
+                                                 .text = part->image_name,
+                                                 .text_len = strlen(part->image_name) });
     }
     str_init(&text, 0);
     controller_text(&message->content, &text);
-    ui_add_block(c->ui, &(struct ui_block){
-                            .kind = kinds[role],
-                            .label = message->model != NULL && message->model[0] != '\0'
-                                         ? message->model
-                                         : names[role],
-                            .meta = beside,
-                            .text = text.data,
-                            .text_len = text.len,
-                        });
+    ui_add_block(ui, &(struct ui_block){
+                         .kind = kinds[role],
+                         .label = message->model != NULL && message->model[0] != '\0'
+                                      ? message->model
+                                      : names[role],
+                         .meta = beside,
+                         .text = text.data,
+                         .text_len = text.len,
+                     });
     str_release(&text);
     free(beside);
 }
@@ -129,7 +128,7 @@ void controller_show(struct controller *c)
 {
     ui_truncate(c->ui, 0);
     for (size_t i = 0; i < c->path.count; i++)
-        show_message(c, &c->path.messages[i]);
+        controller_show_message(c->ui, &c->path.messages[i]);
     ui_follow(c->ui);
 }
 
@@ -139,7 +138,7 @@ void controller_show_end(struct controller *c, size_t block)
 
     if (c->path.count == 0)
         return;
-    beside = meta(&c->path.messages[c->path.count - 1]);
+    beside = controller_meta(&c->path.messages[c->path.count - 1]);
     ui_finish_block(c->ui, block, beside);
     free(beside);
 }
@@ -260,7 +259,7 @@ bool controller_send(struct controller *c, const char *text, struct err *err)
     if (c->editing || begins)
         controller_show(c);
     else if (c->path.count > 0)
-        show_message(c, &c->path.messages[c->path.count - 1]);
+        controller_show_message(c->ui, &c->path.messages[c->path.count - 1]);
     ui_follow(c->ui);
     c->editing = c->draft_dirty = false;
     free(c->system);

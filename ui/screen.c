@@ -57,7 +57,7 @@ struct ui {
     struct lines help;
     bool help_visible;
     size_t help_top;
-    bool ask_theme, mouse;
+    bool ask_theme, mouse, viewer;
     // status, with strings of our own
     struct ui_status status;
     char *state, *title, *model, *device;
@@ -83,6 +83,7 @@ struct ui *ui_open(const struct ui_params *params, struct err *err)
     ui = alloc_zero(sizeof(*ui));
     ui->terminal = terminal;
     ui->mouse = true;
+    ui->viewer = params->viewer;
     ui->ask_theme = params->theme == NULL;
     ui->status.fraction = -1;
     keys_init(&ui->keys);
@@ -386,6 +387,10 @@ static void on_interrupt(struct ui *ui)
 
     if (on_escape(ui))
         return;
+    if (ui->viewer) {
+        push_action(ui, UI_QUIT, "");
+        return;
+    }
     if (!composer_empty(ui->composer)) {
         composer_set(ui->composer, "");
         push_event(ui, (struct queued){ .kind = UI_EVENT_TYPED }, "");
@@ -524,6 +529,19 @@ static void on_reply(struct ui *ui, const struct key *key)
         ui_set_theme(ui, "light");
 }
 
+static void on_viewer_key(struct ui *ui, const struct key *key)
+{
+    const char *text = key->kind == KEY_ESCAPE ? "escape" : "right";
+    char *typed;
+
+    if (key->kind != KEY_TEXT && key->kind != KEY_ESCAPE && key->name != NAME_RIGHT)
+        return;
+    typed =
+        key->kind == KEY_TEXT ? alloc_string_n(key->bytes, key->len) : alloc_string(text);
+    push_event(ui, (struct queued){ .kind = UI_EVENT_KEY }, typed);
+    free(typed);
+}
+
 static void on_key(struct ui *ui, const struct key *key)
 {
     const struct binding *binding = find_binding(key);
@@ -552,6 +570,8 @@ static void on_key(struct ui *ui, const struct key *key)
         transcript_scroll(&ui->transcript, key->name == NAME_UP ? -1 : 1);
     else if (binding != NULL)
         act(ui, binding->action, "");
+    else if (ui->viewer)
+        on_viewer_key(ui, key);
     else if (key->kind != KEY_ESCAPE || composer_wants_escape(ui->composer))
         on_composer_key(ui, key);
 }
@@ -622,7 +642,8 @@ static struct layout lay_out(const struct ui *ui, int rows, int columns)
     struct layout layout = { .rows = rows, .columns = columns, .rule = -1 };
     int most = rows / 3 < COMPOSER_ROWS ? rows / 3 : COMPOSER_ROWS;
 
-    layout.composer_rows = composer_rows(ui->composer, columns, most > 0 ? most : 1);
+    if (!ui->viewer)
+        layout.composer_rows = composer_rows(ui->composer, columns, most > 0 ? most : 1);
     layout.composer = rows - 1 - layout.composer_rows;
     if (layout.composer < 0)
         layout.composer = 0;
@@ -752,7 +773,7 @@ static void paint_body(struct ui *ui, const struct layout *layout)
 static void paint(struct ui *ui)
 {
     const char *hint = ui->hint.len > 0 ? ui->hint.data : composer_hint(ui->composer);
-    int rows, columns, y, x;
+    int rows, columns, y = -1, x = 0;
     struct layout layout;
 
     terminal_begin(ui->terminal, &rows, &columns);
@@ -762,8 +783,9 @@ static void paint(struct ui *ui)
         paint_rule(ui, &layout, hint);
     if (rows > 1)
         paint_status(ui, &layout, layout.rule >= 0 ? "" : hint);
-    composer_paint(ui->composer, ui->terminal, layout.composer, 0, layout.composer_rows,
-                   columns, &y, &x);
+    if (!ui->viewer)
+        composer_paint(ui->composer, ui->terminal, layout.composer, 0,
+                       layout.composer_rows, columns, &y, &x);
     terminal_end(ui->terminal, ui->pane_focused || ui->help_visible ? -1 : y,
                  x < columns ? x : columns - 1);
 }
@@ -865,6 +887,12 @@ void ui_set_entries(struct ui *ui, const char *heading, const struct ui_entry *e
 {
     ui->dirty = true;
     pane_set(&ui->pane, heading, entries, count);
+}
+
+void ui_hint(struct ui *ui, const char *text)
+{
+    touch(ui);
+    set_hint(ui, text);
 }
 
 const char *ui_message(const struct ui *ui)

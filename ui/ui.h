@@ -43,6 +43,7 @@ struct ui;
 struct ui_params {
     const char *history_path; // where sent lines are kept; NULL: nowhere
     const char *theme;        // "dark", "light", "plain"; NULL: asked of the terminal
+    bool viewer;              // nothing is written here: keys come as UI_EVENT_KEY
 };
 
 struct ui *ui_open(const struct ui_params *params, struct err *err);
@@ -59,6 +60,7 @@ enum ui_event_kind {
     UI_EVENT_SEND,   // text: the message
     UI_EVENT_ACTION, // action, text: its argument or ""
     UI_EVENT_TYPED,  // the message being written has changed
+    UI_EVENT_KEY,    // text: the character; "right" for that key, "escape"
     UI_EVENT_SIGNAL, // SIGTERM, SIGHUP or SIGINT: end soon; signal
 };
 struct ui_event {
@@ -128,6 +130,9 @@ void ui_set_entries(struct ui *ui, const char *heading, const struct ui_entry *e
                     size_t count);
 bool ui_entries_visible(const struct ui *ui);
 void ui_show_entries(struct ui *ui, bool visible);
+
+// A line between the transcript and what is below, until the next key.
+void ui_hint(struct ui *ui, const char *text);
 
 const char *ui_message(const struct ui *ui); // being written; until the next ui_read
 void ui_set_message(struct ui *ui, const char *text);

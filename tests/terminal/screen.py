@@ -25,7 +25,7 @@ class Screen:
                  shell=False):
         if shutil.which("tmux") is None:
             raise tap.Skip("tmux is not installed")
-        self.folder = tempfile.TemporaryDirectory()
+        self.folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self.home = home or self.folder.name
         self.model = os.path.join(self.home, "model.gguf")
         open(self.model, "a").close()

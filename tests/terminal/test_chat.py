@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: MIT
 """The chat on a real terminal, with the scripted engine: what a person types, and what is
 on the screen."""
+import json
 import os
 import re
 import signal
+import subprocess
 import sys
 import time
 
@@ -261,9 +263,10 @@ def test_loading_is_shown_and_typing_works_meanwhile():
 
 def test_without_a_model_it_says_what_to_do():
     with Screen() as screen:
-        screen.wait("There is no model yet", "no model")
+        screen.wait("! ", "oriel pull", "no model")
+        say(screen, "anyone?", "Saved. There is no model")
         say(screen, "/model /nowhere/x.gguf", "No such file")
-        say(screen, f"/model {screen.model}", "ready  Fake 1B")
+        say(screen, f"/model {screen.model}", "ready  Fake 1B", "user<anyone?>")
         say(screen, "hello", "user<hello>")
 
 
@@ -347,6 +350,59 @@ def test_the_reasoning_is_folded():
         check("deep" not in screen.text())
         screen.keys("F5")
         screen.wait("deep thoughts")
+
+
+def test_a_conversation_is_replayed():
+    with chat(script="token_ms=10 tokens=40") as screen:
+        say(screen, "hello", "x" * 40)
+        screen.wait("ready  Fake")
+        screen.keys("C-d")
+        screen.ended()
+        with Screen("replay", "--theme", "dark", "last", home=screen.home) as replay:
+            replay.wait("hello", "xxx", "playing", gone=["x" * 40])
+            replay.keys("Space")
+            replay.wait("paused")
+            count = replay.text().count("x")
+            replay.keys("Right", "Right")
+            replay.wait("x" * 6)
+            time.sleep(0.3)
+            check(replay.text().count("x") <= count + 4, replay.text())
+            replay.type(" ++")
+            replay.wait("x" * 40, "the end")
+            replay.type("q")
+            check(replay.ended() == 0)
+
+
+def run_plain(screen, *args):
+    env = {**os.environ, "HOME": screen.home, "LC_ALL": "C.UTF-8",
+           "ORIEL_FAKE": "tokens=12"}
+    env.pop("XDG_STATE_HOME", None)
+    return subprocess.run([program, *args], capture_output=True, text=True, env=env,
+                          stdin=subprocess.DEVNULL, timeout=60)
+
+
+def test_a_replay_goes_into_pipes_casts_and_through_the_engine_again():
+    with chat(script="tokens=12") as screen:
+        say(screen, "hello", "x" * 12)
+        screen.wait("ready  Fake")
+        screen.keys("C-d")
+        screen.ended()
+        done = run_plain(screen, "replay", "--instant", "last")
+        check(done.stdout == "You:\nhello\n\nFake 1B:\n" + "x" * 12 + "\n\n", done)
+        cast = os.path.join(screen.folder.name, "x.cast")
+        done = run_plain(screen, "replay", "--cast", cast, "last")
+        check(done.returncode == 0, done)
+        with open(cast) as file:
+            header, *events = map(json.loads, file)
+        check(header["version"] == 2 and header["width"] == 80, header)
+        check("".join(event[2] for event in events) ==
+              done.stdout + "You:\r\nhello\r\n\r\nFake 1B:\r\n" + "x" * 12 + "\r\n\r\n", events)
+        times = [event[0] for event in events]
+        check(times == sorted(times) and all(event[1] == "o" for event in events))
+        done = run_plain(screen, "replay", "--verify", "-m", screen.model, "last")
+        check(done.returncode == 0 and "12 tokens, all the same" in done.stdout, done)
+        done = run_plain(screen, "replay", "--instant", "no such thing")
+        check(done.returncode == 1 and done.stderr.count("\n") == 1, done)
 
 
 tap.run(globals())
