@@ -312,8 +312,12 @@ static void advance(struct player *player)
 static void step(struct player *player)
 {
     player->paused = true;
-    if (fetch(player) && player->event.time_ns > player->position_ns)
+    if (!fetch(player))
+        return;
+    if (player->event.time_ns > player->position_ns)
         player->position_ns = player->event.time_ns;
+    show_event(player);
+    player->have = false;
 }
 
 static void on_key(struct player *player, const char *key)
