@@ -22,6 +22,7 @@ layout(push_constant) uniform Push {
     uint first;    // where its rows begin in y
     uint y_stride; // floats per token
     uint tokens;
+    uint first_group; // of eight rows: where this dispatch begins
 } push;
 
 layout(set = 0, binding = 0, std430) readonly buffer Quants { uvec4 quants[]; };
@@ -39,7 +40,7 @@ const uint PER = 1;
 void main()
 {
     uint scale_units = (push.blocks + PER - 1) / PER;
-    uint group = gl_WorkGroupID.x;
+    uint group = push.first_group + gl_WorkGroupID.x;
     uint token0 = gl_WorkGroupID.y * WORKGROUP * TOKENS_PER_LANE + gl_LocalInvocationID.x;
     float sums[ROWS][TOKENS_PER_LANE];
 

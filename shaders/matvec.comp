@@ -23,6 +23,7 @@ layout(push_constant) uniform Push {
     uint y_stride; // floats per token
     uint items_per_x;
     uint first_x; // row of x that item 0 reads
+    uint first_group; // of eight rows: where this dispatch begins
 } push;
 
 INPUT(0, quants);
@@ -43,7 +44,7 @@ void main()
     uint lane = gl_LocalInvocationID.x;
     uint token = gl_WorkGroupID.y;
     uint slice = lane / 8;
-    uint group0 = gl_WorkGroupID.x * ROWS_PER_LANE;
+    uint group0 = push.first_group + gl_WorkGroupID.x * ROWS_PER_LANE;
     uint groups = (push.rows + 7) / 8;
     uint x0 = (push.first_x + token / push.items_per_x) * push.blocks * 8;
 #ifdef EXPERTS

@@ -162,6 +162,8 @@ struct decoder *decoder_create(const struct decoder_params *params, struct err *
                                : DEFAULT_CONTEXT;
     decoder->batch = (64 + tile - 1) / tile * tile;
     decoder->layers_per_run = 1;
+    decoder->head_ranges_per_run = 1;
+    decoder->batch_limit = decoder->batch;
     decoder->recording = gpu_recording_create(decoder->gpu, err);
     if (decoder->recording == NULL ||
         !model_weights_load(decoder->gpu, params->gguf, &decoder->model,

@@ -39,6 +39,7 @@ struct decoder {
     struct layer_cache *caches;
     struct angle_table angles, local_angles;
     uint32_t context, batch;
+    uint32_t batch_limit; // at most batch: where one layer of a batch takes too long
     bool exact_cache;
     uint32_t *cached_tokens;
     uint32_t cached_count;
@@ -53,8 +54,9 @@ struct decoder {
 
     struct gpu_recording *recording; // for passes of several tokens
     struct replay replay;
-    uint32_t layers_per_run; // of a full batch
-    int64_t token_ns;        // last measured time of a replayed token
+    uint32_t head_ranges_per_run; // of MATRIX_RANGE rows, when many tokens want logits
+    uint32_t layers_per_run;      // of a full batch
+    int64_t token_ns;             // last measured time of a replayed token
 };
 
 // decoder.c: makes room for the logits of `rows` tokens; drops the recorded pass if it
@@ -64,11 +66,18 @@ bool decoder_require_logits(struct decoder *decoder, uint32_t rows, struct err *
 // How many slices of DECODER_SLICE logits there are.
 uint32_t decoder_peak_count(const struct decoder *decoder);
 
-// decoder_record.c: records layers [from, to) of a pass of `tokens` tokens; the embedding
-// comes before layer 0, and the logits of the last logit_rows tokens after the last
-// layer.
-bool decoder_record(struct decoder *decoder, struct gpu_recording *recording,
-                    uint32_t from, uint32_t to, uint32_t tokens, uint32_t logit_rows,
-                    struct err *err);
+// decoder_record.c: adds layers [from, to) of a pass of `tokens` tokens to a recording
+// that has begun; the embedding comes before layer 0.
+bool decoder_record_layers(struct decoder *decoder, struct gpu_recording *recording,
+                           uint32_t from, uint32_t to, uint32_t tokens, struct err *err);
+
+// Logits of tokens [first_token, first_token + tokens) of a pass, rows [first_row,
+// end_row) of the vocabulary (multiples of MATRIX_RANGE, but for the end). Ranges are
+// recorded in order.
+struct decoder_head {
+    uint32_t first_token, tokens, first_row, end_row;
+};
+bool decoder_record_head(struct decoder *decoder, struct gpu_recording *recording,
+                         const struct decoder_head *head, struct err *err);
 
 #endif

@@ -259,41 +259,41 @@ static bool record_embedding(struct decoder *decoder, struct gpu_recording *reco
     return true;
 }
 
-// Logits of `rows` tokens of the pass, from token `first` on.
-static bool record_head(struct decoder *decoder, struct gpu_recording *recording,
-                        uint32_t first, uint32_t rows, struct err *err)
+bool decoder_record_head(struct decoder *decoder, struct gpu_recording *recording,
+                         const struct decoder_head *head, struct err *err)
 {
     const struct model_params *p = &decoder->model;
-    struct matrix_product head = { .x = &decoder->normed,
-                                   .y = &decoder->logits,
-                                   .y_stride = p->vocabulary,
-                                   .tokens = rows,
-                                   .first_x = first };
+    struct matrix_product product = { .x = &decoder->normed,
+                                      .y = &decoder->logits,
+                                      .y_stride = p->vocabulary,
+                                      .tokens = head->tokens,
+                                      .first_x = head->first_token,
+                                      .first_row = head->first_row,
+                                      .end_row = head->end_row };
+    bool last = head->end_row == p->vocabulary;
 
-    return record_norm(decoder, recording, &decoder->x, &decoder->weights.output_norm,
-                       &decoder->normed, first, rows, false, err) &&
-           record_product(decoder, recording, model_weights_head(&decoder->weights),
-                          &head, err) &&
-           (p->logit_cap <= 0.0f ||
+    if (head->first_row == 0 &&
+        !record_norm(decoder, recording, &decoder->x, &decoder->weights.output_norm,
+                     &decoder->normed, head->first_token, head->tokens, false, err))
+        return false;
+    return record_product(decoder, recording, model_weights_head(&decoder->weights),
+                          &product, err) &&
+           (!last || p->logit_cap <= 0.0f ||
             then_wait(recording,
                       kernel_softcap(decoder->gpu, recording, &decoder->logits,
-                                     rows * p->vocabulary, p->logit_cap, err))) &&
-           (rows > 1 || kernel_slice_peaks(decoder->gpu, recording, &decoder->logits,
-                                           p->vocabulary, &decoder->peaks, err));
+                                     head->tokens * p->vocabulary, p->logit_cap, err))) &&
+           (!last || head->tokens > 1 ||
+            kernel_slice_peaks(decoder->gpu, recording, &decoder->logits, p->vocabulary,
+                               &decoder->peaks, err));
 }
 
-bool decoder_record(struct decoder *decoder, struct gpu_recording *recording,
-                    uint32_t from, uint32_t to, uint32_t tokens, uint32_t logit_rows,
-                    struct err *err)
+bool decoder_record_layers(struct decoder *decoder, struct gpu_recording *recording,
+                           uint32_t from, uint32_t to, uint32_t tokens, struct err *err)
 {
-    if (!gpu_record_begin(recording, err) ||
-        (from == 0 && !record_embedding(decoder, recording, tokens, err)))
+    if (from == 0 && !record_embedding(decoder, recording, tokens, err))
         return false;
     for (uint32_t layer = from; layer < to; layer++)
         if (!record_layer(decoder, recording, layer, tokens, err))
             return false;
-    if (to == decoder->model.layers && logit_rows > 0 &&
-        !record_head(decoder, recording, tokens - logit_rows, logit_rows, err))
-        return false;
-    return gpu_record_end(recording, err);
+    return true;
 }

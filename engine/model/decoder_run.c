@@ -92,6 +92,7 @@ static bool record_replay(struct decoder *decoder, uint32_t piece_count, struct 
 {
     struct replay *replay = &decoder->replay;
     uint32_t layers = decoder->model.layers;
+    struct decoder_head head = { .tokens = 1, .end_row = decoder->model.vocabulary };
 
     for (uint32_t i = 0; i < replay->piece_count; i++)
         gpu_recording_destroy(&replay->pieces[i]);
@@ -106,7 +107,11 @@ static bool record_replay(struct decoder *decoder, uint32_t piece_count, struct 
         if (replay->pieces[i] == NULL)
             return false;
         replay->piece_count++;
-        if (!decoder_record(decoder, replay->pieces[i], from, to, 1, 1, err))
+        if (!gpu_record_begin(replay->pieces[i], err) ||
+            !decoder_record_layers(decoder, replay->pieces[i], from, to, 1, err) ||
+            (to == layers &&
+             !decoder_record_head(decoder, replay->pieces[i], &head, err)) ||
+            !gpu_record_end(replay->pieces[i], err))
             return false;
     }
     return true;
@@ -132,32 +137,74 @@ static bool run_token(struct decoder *decoder, const struct decoder_pass *pass,
 }
 
 // Runs a batch layer group by layer group, and learns how many layers fit into TARGET_NS.
-static bool run_batch(struct decoder *decoder, const struct decoder_pass *pass,
-                      uint32_t tokens, uint32_t logit_rows, uint32_t done,
-                      struct err *err)
+// Doubles or halves a portion of work so that a run of it takes about TARGET_NS.
+static uint32_t adapt(uint32_t portion, int64_t took_ns)
+{
+    if (took_ns > TARGET_NS && portion > 1)
+        return portion / 2;
+    return took_ns < TARGET_NS / 2 && portion < 1u << 16 ? portion * 2 : portion;
+}
+
+static bool report(const struct decoder_pass *pass, double done, struct err *err)
+{
+    if (pass->progress == NULL ||
+        pass->progress(pass->user, "reading the prompt", done / pass->count))
+        return true;
+    return err_set(err, ERR_CANCELLED, "stopped");
+}
+
+// Runs the layers of a batch, a few at a time.
+static bool run_layers(struct decoder *decoder, const struct decoder_pass *pass,
+                       uint32_t tokens, uint32_t done, struct err *err)
 {
     uint32_t layers = decoder->model.layers;
+    struct gpu_recording *recording = decoder->recording;
 
     for (uint32_t from = 0; from < layers;) {
-        uint32_t to = from + decoder->layers_per_run;
+        uint32_t left = layers - from, count = decoder->layers_per_run;
         int64_t start = clock_ns(), took;
 
-        to = to < layers ? to : layers;
-        if (cancelled(pass, err) ||
-            !decoder_record(decoder, decoder->recording, from, to, tokens, logit_rows,
-                            err) ||
-            !gpu_run(decoder->recording, err))
+        count = count < left ? count : left;
+        if (cancelled(pass, err) || !gpu_record_begin(recording, err) ||
+            !decoder_record_layers(decoder, recording, from, from + count, tokens, err) ||
+            !gpu_record_end(recording, err) || !gpu_run(recording, err))
             return false;
         took = clock_ns() - start;
-        if (took > TARGET_NS && decoder->layers_per_run > 1)
-            decoder->layers_per_run /= 2;
-        else if (took < TARGET_NS / 2 && to < layers)
-            decoder->layers_per_run *= 2;
-        from = to;
-        if (pass->progress != NULL &&
-            !pass->progress(pass->user, "reading the prompt",
-                            (done + (double)tokens * from / layers) / pass->count))
-            return err_set(err, ERR_CANCELLED, "stopped");
+        if (count == decoder->layers_per_run)
+            decoder->layers_per_run = adapt(count, took);
+        if (count == 1 && took > 2 * TARGET_NS && decoder->batch_limit > 1)
+            decoder->batch_limit = (decoder->batch_limit + 1) / 2;
+        from += count;
+        if (!report(pass, done + (double)tokens * from / layers, err))
+            return false;
+    }
+    return true;
+}
+
+// Logits of the last `rows` tokens of the batch: at once for one token, else range by
+// range of the vocabulary.
+static bool run_head(struct decoder *decoder, const struct decoder_pass *pass,
+                     uint32_t tokens, uint32_t rows, struct err *err)
+{
+    uint32_t vocabulary = decoder->model.vocabulary;
+    struct gpu_recording *recording = decoder->recording;
+    struct decoder_head head = { .first_token = tokens - rows, .tokens = rows };
+
+    while (rows > 0 && head.end_row < vocabulary) {
+        uint32_t count =
+            rows == 1 ? vocabulary : decoder->head_ranges_per_run * MATRIX_RANGE;
+        uint32_t left = vocabulary - head.end_row;
+        int64_t start = clock_ns();
+
+        head.first_row = head.end_row;
+        head.end_row += count < left ? count : left;
+        if (cancelled(pass, err) || !gpu_record_begin(recording, err) ||
+            !decoder_record_head(decoder, recording, &head, err) ||
+            !gpu_record_end(recording, err) || !gpu_run(recording, err))
+            return false;
+        if (rows > 1 && count < left)
+            decoder->head_ranges_per_run =
+                adapt(decoder->head_ranges_per_run, clock_ns() - start);
     }
     return true;
 }
@@ -188,8 +235,8 @@ static uint32_t next_batch(const struct decoder *decoder, uint32_t left)
 {
     uint32_t tile = matrix_token_tile(decoder->gpu);
 
-    if (left >= decoder->batch)
-        return decoder->batch;
+    if (left >= decoder->batch_limit)
+        return decoder->batch_limit;
     return left > tile ? left / tile * tile : left;
 }
 
@@ -210,7 +257,8 @@ bool decoder_run(struct decoder *decoder, const struct decoder_pass *pass,
 
         if (!prepare(decoder, pass->tokens + done, count, err) ||
             !(single ? run_token(decoder, pass, err)
-                     : run_batch(decoder, pass, count, rows, done, err)))
+                     : run_layers(decoder, pass, count, done, err) &&
+                           run_head(decoder, pass, count, rows, err)))
             return false;
         memcpy(decoder->cached_tokens + decoder->cached_count, pass->tokens + done,
                count * sizeof(*pass->tokens));

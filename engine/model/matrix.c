@@ -349,6 +349,26 @@ uint32_t matrix_token_tile(const struct gpu *gpu)
     return matmul_workgroup(gpu) * 4; // TOKENS_PER_LANE of matmul.comp
 }
 
+// The groups of eight rows of a piece that a product wants.
+struct group_range {
+    uint32_t first, count;
+};
+
+static struct group_range find_groups(const struct matrix_piece *piece,
+                                      const struct matrix_product *product)
+{
+    uint32_t end_row = product->end_row > 0 ? product->end_row : UINT32_MAX;
+    uint32_t first =
+        product->first_row > piece->first ? product->first_row - piece->first : 0;
+    uint32_t end = end_row > piece->first ? end_row - piece->first : 0;
+
+    end = end < piece->rows ? end : piece->rows;
+    if (first >= end)
+        return (struct group_range){ .count = 0 };
+    return (struct group_range){ first / PACK_ROWS,
+                                 (end - first + PACK_ROWS - 1) / PACK_ROWS };
+}
+
 static const struct gpu_buffer *scales_of(const struct matrix_piece *piece)
 {
     return piece->scales.memory != NULL ? &piece->scales : &piece->quants;
@@ -359,15 +379,20 @@ static bool record_matvec(struct gpu *gpu, struct gpu_recording *recording,
                           const struct matrix_product *product, struct err *err)
 {
     uint32_t rows = product->chosen != NULL ? product->expert_rows : piece->rows;
+    struct group_range range =
+        product->chosen != NULL
+            ? (struct group_range){ 0, (rows + PACK_ROWS - 1) / PACK_ROWS }
+            : find_groups(piece, product);
     uint32_t workgroup, rows_per_lane;
     struct {
-        uint32_t blocks, rows, first, y_stride, items_per_x, first_x;
+        uint32_t blocks, rows, first, y_stride, items_per_x, first_x, first_group;
     } push = { matrix->blocks,
                rows,
                product->y_first + piece->first,
                product->y_stride,
                product->items_per_x > 0 ? product->items_per_x : 1,
-               product->first_x };
+               product->first_x,
+               range.first };
     struct gpu_binding bindings[] = {
         { &piece->quants, 0, 0 },
         { scales_of(piece), 0, 0 },
@@ -389,9 +414,7 @@ static bool record_matvec(struct gpu *gpu, struct gpu_recording *recording,
     kernel = gpu_kernel(gpu, "matvec", variant, constants, 4, err);
     return kernel != NULL &&
            gpu_record(recording, kernel, bindings, product->chosen != NULL ? 6 : 5, &push,
-                      sizeof(push),
-                      (rows + PACK_ROWS * rows_per_lane - 1) /
-                          (PACK_ROWS * rows_per_lane),
+                      sizeof(push), (range.count + rows_per_lane - 1) / rows_per_lane,
                       product->tokens, 1, err);
 }
 
@@ -400,12 +423,13 @@ static bool record_matmul(struct gpu *gpu, struct gpu_recording *recording,
                           const struct matrix_product *product, struct err *err)
 {
     uint32_t tile = matrix_token_tile(gpu);
+    struct group_range range = find_groups(piece, product);
     uint32_t constants[] = { matmul_workgroup(gpu), 0, product->bias != NULL,
                              product->accumulate };
     struct {
-        uint32_t blocks, rows, first, y_stride, tokens;
-    } push = { matrix->blocks, piece->rows, piece->first, product->y_stride,
-               product->tokens };
+        uint32_t blocks, rows, first, y_stride, tokens, first_group;
+    } push = { matrix->blocks,    piece->rows,     piece->first,
+               product->y_stride, product->tokens, range.first };
     struct gpu_binding bindings[] = {
         { &piece->quants, 0, 0 },
         { scales_of(piece), 0, 0 },
@@ -420,8 +444,7 @@ static bool record_matmul(struct gpu *gpu, struct gpu_recording *recording,
              gpu_traits(gpu)->texel ? "_texel" : "");
     kernel = gpu_kernel(gpu, "matmul", variant, constants, 4, err);
     return kernel != NULL &&
-           gpu_record(recording, kernel, bindings, 5, &push, sizeof(push),
-                      (piece->rows + PACK_ROWS - 1) / PACK_ROWS,
+           gpu_record(recording, kernel, bindings, 5, &push, sizeof(push), range.count,
                       (product->tokens + tile - 1) / tile, 1, err);
 }
 
@@ -433,6 +456,9 @@ bool matrix_multiply(struct gpu *gpu, struct gpu_recording *recording,
         product->tokens <= FEW_TOKENS || product->chosen != NULL || product->first_x > 0;
 
     for (size_t i = 0; i < matrix->piece_count; i++) {
+        if (product->chosen == NULL &&
+            find_groups(&matrix->pieces[i], product).count == 0)
+            continue;
         if (i > 0)
             gpu_record_barrier(recording); // y is one resource, though the rows differ
         if (!(few ? record_matvec : record_matmul)(gpu, recording, matrix,

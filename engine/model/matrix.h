@@ -42,6 +42,9 @@ void matrix_destroy(struct gpu *gpu, struct matrix *matrix);
 
 uint64_t matrix_bytes(const struct matrix *matrix); // on the device
 
+// Products may be cut into ranges of rows, to keep submissions short.
+#define MATRIX_RANGE 512
+
 struct matrix_product {
     const struct gpu_buffer *x; // [rows][blocks * 32], zero beyond columns
     const struct gpu_buffer *y; // [tokens][y_stride]
@@ -52,6 +55,10 @@ struct matrix_product {
     uint32_t first_x;              // row of x that goes to row 0 of y
     const struct gpu_buffer *bias; // [matrix rows] or NULL
     bool accumulate;               // add to y
+
+    // Only these rows of the matrix (multiples of MATRIX_RANGE, but for the end); 0, 0:
+    // all.
+    uint32_t first_row, end_row;
 
     // Mixture of experts: item i (of `tokens` items) is multiplied by the chosen[i]-th of
     // the matrices that lie one after another, each of expert_rows rows, and reads row i
