@@ -15,6 +15,7 @@
 #include "base/alloc.h"
 #include "ui/glyph.h"
 #include "ui/highlight.h"
+#include "ui/markdown_guard.h"
 #include "ui/table.h"
 
 #define DEPTH_MAX 16 // deeper containers are drawn without their prefixes
@@ -472,6 +473,16 @@ static const MD_PARSER parser = {
     .text = on_text,
 };
 
+static void parse(const char *text, size_t len, const MD_PARSER *callbacks, void *user)
+{
+    struct str safe;
+
+    str_init(&safe, 2 * len + 1);
+    markdown_guard(text, len, &safe);
+    md_parse(safe.data, (MD_SIZE)safe.len, callbacks, user);
+    str_release(&safe);
+}
+
 void markdown_lines(struct lines *out, const char *text, size_t len, int width)
 {
     struct renderer r = { .out = out, .width = width };
@@ -482,7 +493,7 @@ void markdown_lines(struct lines *out, const char *text, size_t len, int width)
     str_init(&r.url, 0);
     str_init(&r.language, 0);
     table_init(&r.table);
-    md_parse(text, (MD_SIZE)len, &parser, &r);
+    parse(text, len, &parser, &r);
     table_release(&r.table);
     str_release(&r.language);
     str_release(&r.url);
@@ -547,6 +558,6 @@ bool markdown_code(const char *text, size_t len, size_t index, struct str *code)
     scanner.leave_block = code_leave;
     scanner.enter_span = scanner.leave_span = ignore_span;
     scanner.text = code_text;
-    md_parse(text, (MD_SIZE)len, &scanner, &extraction);
+    parse(text, len, &scanner, &extraction);
     return extraction.found;
 }
