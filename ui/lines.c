@@ -66,18 +66,27 @@ static size_t span_at(const struct styled *styled, size_t at)
 }
 
 // Calls for each piece of [start, end) that has one style.
-#define FOR_EACH_PIECE(styled, start, end, at, stop, span)                               \
+#define FOR_EACH_PIECE(styled, start, last, at, stop, span)                              \
     for (size_t at = (start), span = span_at(styled, at), stop;                          \
-         at < (end) && span < (styled)->count &&                                         \
-         ((stop = (styled)->spans[span].end < (end) ? (styled)->spans[span].end          \
-                                                    : (end)),                            \
-          true);                                                                         \
+         at < (last) && span < (styled)->count &&                                        \
+         (stop = (styled)->spans[span].end < (last) ? (styled)->spans[span].end          \
+                                                    : (last),                            \
+         true);                                                                          \
          at = stop, span++)
 
 void styled_copy(struct styled *to, const struct styled *from, size_t start, size_t end)
 {
     FOR_EACH_PIECE(from, start, end, at, stop, span)
     styled_put(to, from->spans[span].style, from->text.data + at, stop - at);
+}
+
+int styled_width(const struct styled *styled)
+{
+    int width = 0;
+
+    FOR_EACH_PIECE(styled, 0, styled->text.len, at, stop, span)
+    width += text_width(styled->text.data + at, stop - at);
+    return width;
 }
 
 void lines_init(struct lines *lines)
@@ -128,7 +137,7 @@ static int open_width(const struct lines *lines)
     return width;
 }
 
-static void put_run(struct lines *lines, uint16_t style, const char *bytes, size_t len)
+void lines_put(struct lines *lines, uint16_t style, const char *bytes, size_t len)
 {
     if (len == 0)
         return;
@@ -136,24 +145,6 @@ static void put_run(struct lines *lines, uint16_t style, const char *bytes, size
         alloc_grow(lines->runs, lines->run_count, &lines->run_cap, sizeof(*lines->runs));
     lines->runs[lines->run_count++] = (struct run){ lines->text.len, len, style };
     str_append_n(&lines->text, bytes, len);
-}
-
-void lines_put(struct lines *lines, uint16_t style, const char *bytes, size_t len)
-{
-    static const char spaces[TAB_COLUMNS + 1] = "        ";
-
-    while (len > 0) {
-        const char *tab = memchr(bytes, '\t', len);
-        size_t until = tab != NULL ? (size_t)(tab - bytes) : len;
-
-        put_run(lines, style, bytes, until);
-        if (tab == NULL)
-            return;
-        put_run(lines, style, spaces,
-                (size_t)(TAB_COLUMNS - open_width(lines) % TAB_COLUMNS));
-        bytes += until + 1;
-        len -= until + 1;
-    }
 }
 
 void lines_put_styled(struct lines *lines, const struct styled *styled, size_t start,
@@ -193,8 +184,7 @@ static const struct styled *prefix(const struct wrapper *wrapper)
 static int room(const struct wrapper *wrapper)
 {
     const struct styled *before = prefix(wrapper);
-    int left = wrapper->how->width -
-               (before != NULL ? text_width(before->text.data, before->text.len) : 0);
+    int left = wrapper->how->width - (before != NULL ? styled_width(before) : 0);
 
     return left < MIN_COLUMNS ? MIN_COLUMNS : left;
 }
@@ -215,29 +205,32 @@ static size_t break_line(const struct wrapper *wrapper, size_t start, size_t lim
                          size_t *end)
 {
     const char *text = wrapper->text->text.data;
+    const struct span *spans = wrapper->text->spans;
     int width = 0, columns = room(wrapper);
     size_t break_end = 0, break_next = 0; // the last place to break, 0: none yet
+    size_t span = span_at(wrapper->text, start);
     struct glyph glyph;
 
     for (size_t at = start; at < limit; at += glyph.bytes) {
-        bool space = text[at] == ' ', tab = text[at] == '\t';
-        int columns_here;
+        bool space = text[at] == ' ';
 
-        glyph_next(text + at, limit - at, &glyph);
-        columns_here = tab ? TAB_COLUMNS - width % TAB_COLUMNS : glyph.width;
+        while (spans[span].end <= at)
+            span++; // no glyph reaches from one style into the next
+        glyph_next(text + at, (spans[span].end < limit ? spans[span].end : limit) - at,
+                   &glyph);
         if (space && !wrapper->how->anywhere && at > start) {
             break_end = at;
             break_next = at + 1;
         } else if (glyph.width == 2 && at > start) {
             break_end = break_next = at;
         }
-        if (width + columns_here > columns && at > start) {
+        if (width + glyph.width > columns && at > start) {
             if (wrapper->how->anywhere || break_next == 0)
                 break_end = break_next = at;
             *end = break_end;
             return break_next;
         }
-        width += columns_here;
+        width += glyph.width;
         if (glyph.width == 2)
             break_end = break_next = at + glyph.bytes;
     }
@@ -263,8 +256,8 @@ static void wrap_paragraph(struct wrapper *wrapper, size_t start, size_t limit)
     } while (start < limit);
 }
 
-void lines_wrap(struct lines *lines, const struct styled *text,
-                const struct wrapping *wrapping)
+static void wrap(struct lines *lines, const struct styled *text,
+                 const struct wrapping *wrapping)
 {
     struct wrapper wrapper = { .out = lines, .text = text, .how = wrapping };
     const char *bytes = text->text.data;
@@ -279,6 +272,46 @@ void lines_wrap(struct lines *lines, const struct styled *text,
             return;
         start = end + 1;
     }
+}
+
+// Tabs become spaces, to columns that are counted from the beginning of the text's line.
+static void expand_tabs(const struct styled *text, struct styled *out)
+{
+    static const char spaces[TAB_COLUMNS + 1] = "        ";
+    struct glyph glyph;
+    int column = 0;
+
+    for (size_t at = 0, span = 0; at < text->text.len; at += glyph.bytes) {
+        const char *bytes = text->text.data + at;
+
+        while (text->spans[span].end <= at)
+            span++;
+        glyph_next(bytes, text->spans[span].end - at, &glyph);
+        if (bytes[0] == '\t') {
+            int count = TAB_COLUMNS - column % TAB_COLUMNS;
+
+            styled_put(out, text->spans[span].style, spaces, (size_t)count);
+            column += count;
+            continue;
+        }
+        styled_put(out, text->spans[span].style, bytes, glyph.bytes);
+        column = bytes[0] == '\n' ? 0 : column + glyph.width;
+    }
+}
+
+void lines_wrap(struct lines *lines, const struct styled *text,
+                const struct wrapping *wrapping)
+{
+    struct styled expanded;
+
+    if (memchr(text->text.data, '\t', text->text.len) == NULL) {
+        wrap(lines, text, wrapping);
+        return;
+    }
+    styled_init(&expanded);
+    expand_tabs(text, &expanded);
+    wrap(lines, &expanded, wrapping);
+    styled_release(&expanded);
 }
 
 void lines_text(const struct lines *lines, size_t index, struct str *out)

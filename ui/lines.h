@@ -30,6 +30,8 @@ void styled_put(struct styled *styled, uint16_t style, const char *bytes, size_t
 void styled_add(struct styled *styled, uint16_t style, const char *text);
 void styled_copy(struct styled *to, const struct styled *from, size_t start, size_t end);
 
+int styled_width(const struct styled *styled); // columns
+
 struct run {
     size_t start, len; // in the text of the lines
     uint16_t style;
@@ -50,8 +52,7 @@ void lines_init(struct lines *lines);
 void lines_release(struct lines *lines);
 void lines_reset(struct lines *lines);
 
-// Builds one line: put its pieces, then end it. Tabs become spaces to the next column of
-// eight; a newline must not be among the bytes.
+// Builds one line: put its pieces, then end it.
 void lines_put(struct lines *lines, uint16_t style, const char *bytes, size_t len);
 void lines_put_styled(struct lines *lines, const struct styled *styled, size_t start,
                       size_t end);
@@ -65,7 +66,8 @@ struct wrapping {
     uint16_t fill;
 };
 // Breaks the text at spaces, between wide characters, or where a word is wider than the
-// line; a newline always ends a line. Empty text makes one empty line.
+// line; a newline always ends a line, a tab goes to the next column of eight. Empty text
+// makes one empty line.
 void lines_wrap(struct lines *lines, const struct styled *text,
                 const struct wrapping *wrapping);
 

@@ -57,7 +57,7 @@ void table_add_cell(struct table *table, const struct styled *text,
 
 static int cell_width(const struct table_cell *cell)
 {
-    return text_width(cell->text.text.data, cell->text.text.len);
+    return styled_width(&cell->text);
 }
 
 // Fills widths; false when the columns cannot be fitted.
@@ -194,7 +194,7 @@ void table_lines(const struct table *table, struct lines *out, const struct styl
 
     if (table->columns == 0)
         return;
-    if (!fit(table, width - text_width(rest->text.data, rest->text.len), widths)) {
+    if (!fit(table, width - styled_width(rest), widths)) {
         list_lines(table, out, rest, width);
         return;
     }

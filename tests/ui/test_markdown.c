@@ -44,6 +44,7 @@ static const struct {
       "  │ three\n" },
     { 9, "|a|b|c|\n|---|---|---|\n|alpha1|beta22|gamma3|\n",
       "a: alpha1\nb: beta22\nc: gamma3\n" },
+    { 10, "- `a\tbcd`", "• a\n  bcd\n" },
     { 20, "", "" },
     { 20, "*unclosed **and `so on", "*unclosed **and `so\non\n" },
 };
