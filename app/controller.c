@@ -27,6 +27,7 @@
 #include <time.h>
 
 #include "app/messages.h"
+#include "app/output.h"
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -552,7 +553,7 @@ static void rescue(struct controller *c)
 
     if (c->reply != NULL && c->unsaved &&
         !sessions_reply_finish(&c->reply, &c->end, &err))
-        fprintf(stderr, "oriel: the last reply is not saved: %s\n", err.text);
+        remark("chat", "the last reply is not saved: %s", err.text);
     sessions_reply_abandon(&c->reply);
 }
 
