@@ -361,6 +361,15 @@ static json_t *run_doctor(struct worker *worker, const json_t *body, struct err 
                      engine_doctor_json(device, worker_on_progress, worker, err), err);
 }
 
+static json_t *run_describe(struct worker *worker, const json_t *body, struct err *err)
+{
+    const char *model = wire_get_string(body, "model", err);
+
+    (void)worker;
+    return model != NULL ? wrap_json("description", engine_describe_json(model, err), err)
+                         : NULL;
+}
+
 static json_t *run_cancelled(struct worker *worker, const json_t *body, struct err *err)
 {
     (void)worker;
@@ -374,7 +383,8 @@ static json_t *(*const handlers[])(struct worker *, const json_t *, struct err *
     [WIRE_GENERATE] = run_generate, [WIRE_TOKENIZE] = run_tokenize,
     [WIRE_SCORE] = run_score,       [WIRE_BENCH] = run_bench,
     [WIRE_LIMITS] = run_limits,     [WIRE_DEVICES] = run_devices,
-    [WIRE_DOCTOR] = run_doctor,     [WIRE_CANCEL] = run_cancelled,
+    [WIRE_DOCTOR] = run_doctor,     [WIRE_DESCRIBE] = run_describe,
+    [WIRE_CANCEL] = run_cancelled,
 };
 
 json_t *engine_request_run(struct worker *worker, enum wire_type type, const json_t *body,

@@ -37,6 +37,7 @@ enum wire_type {
     WIRE_LIMITS,
     WIRE_DEVICES,
     WIRE_DOCTOR,
+    WIRE_DESCRIBE,
     WIRE_CANCEL, // the request named by the header; has no answer of its own
     // engine to front
     WIRE_HELLO = 64, // once, before anything else, with request 0

@@ -11,7 +11,7 @@
 // any thread and from signal handlers. The engine never touches the terminal or the
 // database.
 //
-// Files of the room: engine.c (this), format/ (GGUF), text/ (tokenizer, template,
+// Files of the room: engine.c (this), describe.c (what is in a file), format/ (GGUF), text/ (tokenizer, template,
 // sampler), gpu/ (device, memory, pipelines, kernels), model/ (decoder), reference/
 // (plain C kernels).
 #ifndef ORIEL_ENGINE_ENGINE_H
@@ -86,6 +86,10 @@ void engine_detokenize(const struct engine *engine, const uint32_t *ids, size_t 
 
 // The tokenizer alone, without weights or device (for `oriel tokenize`).
 struct engine *engine_open_vocabulary(const char *model_path, struct err *err);
+
+// What is in a model file, as JSON (docs/formats.md), also of one that this engine cannot
+// run. NULL when the file is refused, as engine_open refuses it. The caller frees it.
+char *engine_describe_json(const char *model_path, struct err *err);
 
 // Applies the model's chat template. tools_json may be NULL. now: seconds since the epoch
 // for templates that print the date. Without a template in the file a plain one is used

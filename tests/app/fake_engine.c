@@ -418,6 +418,26 @@ char *engine_devices_json(struct err *err)
         "\"matvec_q4_0\", \"why\": \"no fp16\"}]}]");
 }
 
+// A model here is any file that does not begin otherwise than "GGUF".
+char *engine_describe_json(const char *model_path, struct err *err)
+{
+    FILE *file = fopen(model_path, "rbe");
+    char magic[5] = "";
+    size_t len = file != NULL ? fread(magic, 1, 4, file) : 0;
+
+    if (file != NULL)
+        fclose(file);
+    if (file == NULL || strncmp(magic, "GGUF", len) != 0) {
+        err_set(err, ERR_FORMAT, "%s: not a GGUF file", model_path);
+        return NULL;
+    }
+    return alloc_string(
+        "{\"title\": \"Fake \\u001b[31m model\", \"architecture\": \"fake\", \"licence\": \"MIT\", "
+        "\"context_tokens\": 2048, \"has_template\": true, \"parameters\": 135000000, "
+        "\"quantisation\": {\"Q4_1\": 130000000, \"F32\": 5000000}, "
+        "\"metadata\": {\"general.architecture\": \"fake\"}}");
+}
+
 char *engine_doctor_json(const char *device, engine_progress *progress, void *user,
                          struct err *err)
 {

@@ -255,4 +255,5 @@ def test_one_pull_of_a_name_at_a_time_and_ctrl_c_ends_it():
     check(child.returncode == 130 and err == "oriel: pull: stopped\n", child.returncode, err)
 
 
-tap.run(globals())
+if __name__ == "__main__":
+    tap.run(globals())
