@@ -10,6 +10,7 @@
 #include "app/interrupt.h"
 #include "app/models/catalogue.h"
 #include "app/models/checksum.h"
+#include "app/models/describe.h"
 #include "app/models/meter.h"
 #include "app/models/store.h"
 #include "app/output.h"
@@ -149,6 +150,60 @@ static bool show(const struct arguments *arguments, struct err *err)
 }
 
 // ---------------------------------------------------------------------------
+// Verify
+
+static bool verify_file(const struct model_file *file, struct meter *meter, struct err *err)
+{
+    char hex[SHA256_HEX];
+    char *folder = models_directory(err);
+    char *path = folder != NULL ? alloc_printf("%s/%s", folder, file->file) : NULL;
+    uint64_t size;
+    bool ok = path != NULL && file_sha256(path, meter, hex, &size, err);
+
+    if (ok && (size != file->size_bytes || strcmp(hex, file->sha256) != 0))
+        ok = err_set(err, ERR_MISMATCH,
+                     "%s: the file is not what was installed (SHA-256 %s, %llu bytes)", path,
+                     hex, (unsigned long long)size);
+    free(path);
+    free(folder);
+    return ok;
+}
+
+// The files are what was installed, and the engine can read the model.
+static bool verify_model(const char *name, struct err *err)
+{
+    struct model_files files;
+    struct model_record record;
+    struct meter meter;
+    json_t *report = NULL;
+    bool ok = true;
+
+    if (!model_record_read(name, &record, err))
+        return false;
+    meter_init(&meter, false);
+    for (size_t i = 0; ok && i < record.count; i++)
+        ok = verify_file(&record.files[i], &meter, err);
+    if (ok && record.mmproj.file != NULL)
+        ok = verify_file(&record.mmproj, &meter, err);
+    meter_erase(&meter);
+    model_record_release(&record);
+    if (ok && models_resolve(name, &files, err))
+        report = model_describe(files.path, err);
+    json_decref(report);
+    return report != NULL;
+}
+
+static bool verify(const struct arguments *arguments, struct err *err)
+{
+    for (size_t i = 0; i < arguments->count; i++) {
+        if (!verify_model(arguments->operands[i], err))
+            return false;
+        printf("%s: as it was installed\n", arguments->operands[i]);
+    }
+    return true;
+}
+
+// ---------------------------------------------------------------------------
 // Remove
 
 static bool remove_models(const struct arguments *arguments, struct err *err)
@@ -169,6 +224,7 @@ static const struct action {
 } actions[] = {
     { "list", "", 0, 0, list },
     { "show", "NAME", 1, 1, show },
+    { "verify", "NAME...", 1, SIZE_MAX, verify },
     { "rm", "NAME...", 1, SIZE_MAX, remove_models },
 };
 
@@ -213,11 +269,12 @@ static int run(int argc, char **argv)
 
 const struct command command_models = {
     .name = "models",
-    .usage = "[list | show NAME | rm NAME...] [--json]",
+    .usage = "[list | show NAME | verify NAME... | rm NAME...] [--json]",
     .summary = "List, describe, check and remove models",
     .notes = "Actions:\n"
              "  list                     installed ones, and those that oriel knows\n"
              "  show NAME                all about one\n"
+             "  verify NAME...           whether its files are what was installed\n"
              "  rm NAME...               remove it",
     .options = options,
     .run = run,

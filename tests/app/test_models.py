@@ -239,6 +239,20 @@ def test_without_pip_it_says_what_to_install():
           "apt-get install")
 
 
+def test_verify_tells_a_file_that_changed():
+    home = new_home()
+    path = os.path.join(tempfile.mkdtemp(dir=folder.name), "good.gguf")
+    with open(path, "wb") as file:
+        file.write(DATA)
+    check(oriel(home, "pull", path).code == 0)
+    done = oriel(home, "models", "verify", "good")
+    check(done.code == 0 and done.out == "good: as it was installed\n", done)
+    with open(os.path.join(store(home), "good.gguf"), "r+b") as file:
+        file.seek(1000)
+        file.write(b"X")
+    fails(oriel(home, "models", "verify", "good"), 1, "good.gguf", "is not what was installed")
+
+
 def test_one_pull_of_a_name_at_a_time_and_ctrl_c_ends_it():
     home, tools = new_home(), tempfile.mkdtemp(dir=folder.name)
     with open(f"{tools}/python3", "w") as script:

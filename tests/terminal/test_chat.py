@@ -290,7 +290,7 @@ def test_the_end_is_followed_unless_one_scrolls():
         say(screen, "", "line 59")
         screen.keys("C-c")
         say(screen, "/find LINE 7", "line 7")
-        screen.keys("F3")
+        screen.keys("F3", "F3", "F3")  # one of them, if the second reply came that far
         screen.wait("No more above")
 
 
