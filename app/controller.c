@@ -496,6 +496,12 @@ static void on_event(struct controller *c, const struct ui_event *event)
         break;
     case UI_EVENT_KEY:
         break; // only a viewer gets keys
+    case UI_EVENT_PICTURE:
+        ui_set_picture(c->ui, event->block, NULL);
+        break;
+    case UI_EVENT_PASTE:
+        ui_insert(c->ui, event->text);
+        break;
     case UI_EVENT_SIGNAL:
         c->quit = true;
         c->quit_signal = event->signal;

@@ -296,7 +296,7 @@ static void feed(struct composer *composer, const char *bytes, size_t len)
         rl_callback_read_char();
 }
 
-static void insert(struct composer *composer, const char *bytes, size_t len)
+void composer_insert(struct composer *composer, const char *bytes, size_t len)
 {
     char *text = alloc_string_n(bytes, len);
 
@@ -328,7 +328,7 @@ enum composer_result composer_key(struct composer *composer, const struct key *k
     str_reset(&composer->hint);
     composer->sent = composer->ended = composer->editor = false;
     if (key->kind == KEY_PASTE)
-        insert(composer, key->bytes, key->len);
+        composer_insert(composer, key->bytes, key->len);
     else
         feed(composer, key->bytes, key->len);
     if (composer->sent) {

@@ -37,6 +37,7 @@ const char *composer_take(struct composer *composer);
 
 const char *composer_text(const struct composer *composer); // valid until the next key
 void composer_set(struct composer *composer, const char *text);
+void composer_insert(struct composer *composer, const char *bytes, size_t len);
 bool composer_empty(const struct composer *composer);
 // Whether Escape has a meaning of its own (vi mode, or in the middle of a search).
 bool composer_wants_escape(const struct composer *composer);

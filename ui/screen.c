@@ -23,6 +23,7 @@
 #include "ui/keys.h"
 #include "ui/markdown.h"
 #include "ui/pane.h"
+#include "ui/paths.h"
 #include "ui/terminal.h"
 #include "ui/theme.h"
 #include "ui/transcript.h"
@@ -45,6 +46,7 @@ struct queued {
     enum ui_action action;
     char *text;
     int signal;
+    size_t block;
 };
 
 struct ui {
@@ -61,7 +63,8 @@ struct ui {
     // status, with strings of our own
     struct ui_status status;
     char *state, *title, *model, *device;
-    struct str hint; // of ours, until the next key
+    struct str hint;        // of ours, until the next key
+    struct str attachments; // names of pictures, in one line
     int64_t quit_armed_ns;
     struct queued events[EVENTS_MAX];
     size_t event_count;
@@ -88,6 +91,7 @@ struct ui *ui_open(const struct ui_params *params, struct err *err)
     ui->status.fraction = -1;
     keys_init(&ui->keys);
     str_init(&ui->hint, 0);
+    str_init(&ui->attachments, 0);
     lines_init(&ui->help);
     transcript_init(&ui->transcript);
     ui->composer = composer_create(params->history_path);
@@ -112,6 +116,7 @@ void ui_close(struct ui **ui)
     lines_release(&u->help);
     keys_release(&u->keys);
     str_release(&u->hint);
+    str_release(&u->attachments);
     for (size_t i = 0; i < u->event_count; i++)
         free(u->events[i].text);
     free(u->event_text);
@@ -140,6 +145,8 @@ int ui_timeout_ms(const struct ui *ui)
 {
     int64_t now = clock_ns(), until = INT64_MAX;
 
+    if (ui->event_count > 0)
+        return 0;
     if (keys_waiting(&ui->keys))
         until = now + KEYS_ESCAPE_NS / 2;
     if (ui->dirty && frame_due_ns(ui) < until)
@@ -177,7 +184,8 @@ bool ui_next(struct ui *ui, struct ui_event *event)
     *event = (struct ui_event){ .kind = ui->events[0].kind,
                                 .action = ui->events[0].action,
                                 .text = ui->event_text,
-                                .signal = ui->events[0].signal };
+                                .signal = ui->events[0].signal,
+                                .block = ui->events[0].block };
     memmove(ui->events, ui->events + 1, --ui->event_count * sizeof(ui->events[0]));
     return true;
 }
@@ -448,6 +456,20 @@ static void on_composer_key(struct ui *ui, const struct key *key)
     push_event(ui, (struct queued){ .kind = UI_EVENT_TYPED }, "");
 }
 
+// Files that are pasted or dropped are the owner's to attach; other text is typing.
+static void on_paste(struct ui *ui, const struct key *key)
+{
+    size_t count;
+    char **paths = paths_parse(key->bytes, key->len, &count);
+
+    if (paths == NULL) {
+        on_composer_key(ui, key);
+        return;
+    }
+    paths_free(paths, count);
+    push_event(ui, (struct queued){ .kind = UI_EVENT_PASTE }, key->bytes);
+}
+
 static void on_pane_key(struct ui *ui, const struct key *key)
 {
     int rows = ui->transcript.height > 4 ? ui->transcript.height / 2 : 1;
@@ -572,6 +594,8 @@ static void on_key(struct ui *ui, const struct key *key)
         act(ui, binding->action, "");
     else if (ui->viewer)
         on_viewer_key(ui, key);
+    else if (key->kind == KEY_PASTE)
+        on_paste(ui, key);
     else if (key->kind != KEY_ESCAPE || composer_wants_escape(ui->composer))
         on_composer_key(ui, key);
 }
@@ -630,16 +654,19 @@ void ui_read(struct ui *ui)
 
 struct layout {
     int rows, columns;
-    int body;     // rows of transcript and pane
-    int rule;     // row, or -1
-    int composer; // first row
+    int body;        // rows of transcript and pane
+    int rule;        // row, or -1
+    int attachments; // row, or -1
+    int composer;    // first row
     int composer_rows;
     int pane; // columns
 };
 
 static struct layout lay_out(const struct ui *ui, int rows, int columns)
 {
-    struct layout layout = { .rows = rows, .columns = columns, .rule = -1 };
+    struct layout layout = {
+        .rows = rows, .columns = columns, .rule = -1, .attachments = -1
+    };
     int most = rows / 3 < COMPOSER_ROWS ? rows / 3 : COMPOSER_ROWS;
 
     if (!ui->viewer)
@@ -648,6 +675,8 @@ static struct layout lay_out(const struct ui *ui, int rows, int columns)
     if (layout.composer < 0)
         layout.composer = 0;
     layout.body = layout.composer;
+    if (ui->attachments.len > 0 && layout.body > 1)
+        layout.attachments = --layout.body;
     if (rows >= RULE_ROWS)
         layout.rule = --layout.body;
     layout.pane = pane_width(ui, columns);
@@ -781,6 +810,9 @@ static void paint(struct ui *ui)
     paint_body(ui, &layout);
     if (layout.rule >= 0)
         paint_rule(ui, &layout, hint);
+    if (layout.attachments >= 0)
+        terminal_put(ui->terminal, layout.attachments, 2, columns - 3, STYLE_LINK,
+                     ui->attachments.data, ui->attachments.len);
     if (rows > 1)
         paint_status(ui, &layout, layout.rule >= 0 ? "" : hint);
     if (!ui->viewer)
@@ -790,6 +822,17 @@ static void paint(struct ui *ui)
                  x < columns ? x : columns - 1);
 }
 
+// Asks for the pixels of the pictures that are on the screen. What there is no room for
+// is asked when the next frame is painted.
+static bool ask_pictures(struct ui *ui)
+{
+    size_t block;
+
+    while (ui->event_count < EVENTS_MAX / 2 && transcript_wanted(&ui->transcript, &block))
+        push_event(ui, (struct queued){ .kind = UI_EVENT_PICTURE, .block = block }, "");
+    return ui->event_count < EVENTS_MAX / 2;
+}
+
 void ui_paint(struct ui *ui)
 {
     int64_t now = clock_ns();
@@ -797,7 +840,8 @@ void ui_paint(struct ui *ui)
     if (!ui->dirty || now < frame_due_ns(ui))
         return;
     paint(ui);
-    ui->dirty = ui->urgent = false;
+    ui->urgent = false;
+    ui->dirty = !ask_pictures(ui);
     ui->painted_ns = clock_ns();
     ui->frame_ns = ui->painted_ns - now;
 }
@@ -864,6 +908,12 @@ void ui_error(struct ui *ui, const struct err *err)
                                          .text_len = strlen(err->text) });
 }
 
+void ui_set_picture(struct ui *ui, size_t block, const struct ui_picture *picture)
+{
+    ui->dirty = true;
+    transcript_set_picture(&ui->transcript, block, picture);
+}
+
 static void replace(char **to, const char *from)
 {
     char *copy = from != NULL && from[0] != '\0' ? alloc_string(from) : NULL;
@@ -904,6 +954,27 @@ void ui_set_message(struct ui *ui, const char *text)
 {
     touch(ui);
     composer_set(ui->composer, text);
+}
+
+void ui_insert(struct ui *ui, const char *text)
+{
+    touch(ui);
+    composer_insert(ui->composer, text, strlen(text));
+    if (ui->event_count < EVENTS_MAX)
+        push_event(ui, (struct queued){ .kind = UI_EVENT_TYPED }, "");
+}
+
+void ui_set_attachments(struct ui *ui, const char *const *names, size_t count)
+{
+    touch(ui);
+    str_reset(&ui->attachments);
+    for (size_t i = 0; i < count; i++)
+        str_printf(&ui->attachments, "%s▣ %s", i > 0 ? "  " : "", names[i]);
+}
+
+char **ui_paths(const char *text, size_t *count)
+{
+    return paths_parse(text, strlen(text), count);
 }
 
 bool ui_copy(struct ui *ui, const char *text, size_t len)

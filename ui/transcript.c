@@ -32,6 +32,8 @@ void transcript_truncate(struct transcript *transcript, size_t count)
 {
     while (transcript->count > count)
         release_block(&transcript->blocks[--transcript->count]);
+    if (transcript->bottom > count)
+        transcript->bottom = count;
     transcript->found = false;
     if (transcript->top >= transcript->count)
         transcript->follow = true;
@@ -88,6 +90,36 @@ void transcript_change(struct transcript *transcript, size_t index, const char *
     block->width = 0;
 }
 
+void transcript_set_picture(struct transcript *transcript, size_t index,
+                            const struct ui_picture *picture)
+{
+    struct block *block = &transcript->blocks[index];
+
+    if (index >= transcript->count || block->kind != UI_BLOCK_IMAGE)
+        return;
+    block->picture.asked = true;
+    if (picture == NULL)
+        return;
+    block->picture.width = picture->full_width > 0 ? picture->full_width : picture->width;
+    block->picture.height =
+        picture->full_height > 0 ? picture->full_height : picture->height;
+    block->width = 0;
+}
+
+bool transcript_wanted(struct transcript *transcript, size_t *index)
+{
+    for (size_t i = transcript->top; i < transcript->bottom; i++) {
+        struct block *block = &transcript->blocks[i];
+
+        if (block->kind != UI_BLOCK_IMAGE || block->picture.asked)
+            continue;
+        block->picture.asked = true;
+        *index = i;
+        return true;
+    }
+    return false;
+}
+
 // ---------------------------------------------------------------------------
 // Lines
 
@@ -121,6 +153,28 @@ static void put_plain(struct block *block, uint16_t style, const char *before, i
     styled_release(&text);
     styled_release(&first);
     styled_release(&rest);
+}
+
+// "cat.png  640 x 480"
+static void put_caption(struct block *block, int width)
+{
+    struct styled text, first;
+
+    styled_init(&text);
+    styled_init(&first);
+    styled_add(&first, STYLE_LINK, "▣ ");
+    styled_put(&text, STYLE_LINK, block->text.data, block->text.len);
+    if (block->picture.width > 0) {
+        char *size =
+            alloc_printf("  %u x %u", block->picture.width, block->picture.height);
+
+        styled_add(&text, STYLE_MUTED, size);
+        free(size);
+    }
+    lines_wrap(&block->lines, &text,
+               &(struct wrapping){ .width = width, .first = &first });
+    styled_release(&text);
+    styled_release(&first);
 }
 
 static void put_muted(struct block *block, const char *bytes, size_t len, int width)
@@ -190,7 +244,7 @@ static struct block *laid_out(struct transcript *transcript, size_t index)
         put_reply(block, width);
         break;
     case UI_BLOCK_IMAGE:
-        put_plain(block, STYLE_LINK, "▣ ", width);
+        put_caption(block, width);
         break;
     case UI_BLOCK_NOTICE:
         put_plain(block, STYLE_NOTICE, "· ", width);
@@ -475,4 +529,5 @@ void transcript_paint(struct transcript *transcript, struct terminal *terminal, 
         }
         paint_line(transcript, terminal, y + row++, x, width, lines, line++);
     }
+    transcript->bottom = block + (line > 0);
 }

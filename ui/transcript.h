@@ -24,6 +24,10 @@ struct block {
     struct str text;
     bool streaming;
     bool unfolded; // its reasoning is shown
+    struct {
+        bool asked;             // for its pixels
+        uint32_t width, height; // 0: not known
+    } picture;
     struct lines lines;
     int width; // that lines were made for; 0: they are to be made
 };
@@ -34,6 +38,7 @@ struct transcript {
     bool follow;
     size_t top, top_line;
     int width, height; // of the last painting
+    size_t bottom;     // the block after the last that it showed
     struct str needle; // what is searched; "" for nothing
     size_t found_block, found_line;
     bool found;
@@ -48,6 +53,11 @@ void transcript_append(struct transcript *transcript, size_t index, const char *
 void transcript_change(struct transcript *transcript, size_t index, const char *meta,
                        bool streaming);
 void transcript_truncate(struct transcript *transcript, size_t count);
+
+void transcript_set_picture(struct transcript *transcript, size_t index,
+                            const struct ui_picture *picture);
+// An image that was painted and whose pixels have not been asked for; once each.
+bool transcript_wanted(struct transcript *transcript, size_t *index);
 
 void transcript_scroll(struct transcript *transcript, int lines); // < 0: up
 void transcript_end(struct transcript *transcript);

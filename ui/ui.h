@@ -10,8 +10,9 @@
 //
 // Files of the room: terminal.c (the only way out to the tty), keys.c (the only way in),
 // glyph.c (widths, harmlessness), theme.c, lines.c (styled text, wrapping), markdown.c,
-// table.c, highlight.c, transcript.c, composer.c (readline), actions.def, help.c, pane.c
-// (the list of conversations), screen.c (where everything is, which key does what).
+// table.c, highlight.c, transcript.c, composer.c (readline), paths.c (what was dropped),
+// actions.def, help.c, pane.c (the list of conversations), screen.c (where everything is,
+// which key does what).
 #ifndef ORIEL_UI_UI_H
 #define ORIEL_UI_UI_H
 
@@ -62,12 +63,19 @@ enum ui_event_kind {
     UI_EVENT_TYPED,  // the message being written has changed
     UI_EVENT_KEY,    // text: the character; "right" for that key, "escape"
     UI_EVENT_SIGNAL, // SIGTERM, SIGHUP or SIGINT: end soon; signal
+    // block: an image block whose pixels are wanted has come into view. To be answered
+    // with ui_set_picture, at any time.
+    UI_EVENT_PICTURE,
+    // text: was pasted and names nothing but files (ui_paths). It is not in the message:
+    // the owner attaches the files, or calls ui_insert.
+    UI_EVENT_PASTE,
 };
 struct ui_event {
     enum ui_event_kind kind;
     enum ui_action action;
     const char *text;
     int signal;
+    size_t block;
 };
 bool ui_next(struct ui *ui, struct ui_event *event);
 
@@ -104,6 +112,16 @@ void ui_notice(struct ui *ui, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void ui_error(struct ui *ui, const struct err *err);
 
+struct ui_picture {
+    uint32_t width, height; // pixels
+    const uint8_t *rgba;    // rows from the top, sRGB, alpha not multiplied in
+    // What the caption says, where the pixels were made smaller; 0: width and height.
+    uint32_t full_width, full_height;
+};
+// The pixels of an image block: copied, scaled to what the screen needs. NULL: it cannot
+// be shown. Ignored when the block is gone or is no image.
+void ui_set_picture(struct ui *ui, size_t block, const struct ui_picture *picture);
+
 // ---------------------------------------------------------------------------
 // Around it
 
@@ -136,6 +154,15 @@ void ui_hint(struct ui *ui, const char *text);
 
 const char *ui_message(const struct ui *ui); // being written; until the next ui_read
 void ui_set_message(struct ui *ui, const char *text);
+void ui_insert(struct ui *ui, const char *text); // where its cursor is
+
+// The pictures that go with the next message, shown above it.
+void ui_set_attachments(struct ui *ui, const char *const *names, size_t count);
+
+// The files that a text names, if it names nothing else: absolute, below ~, or file://
+// URLs; bare, quoted or with backslashes; in lines or in words. NULL: it is other text.
+// Free each path and the array.
+char **ui_paths(const char *text, size_t *count);
 
 bool ui_copy(struct ui *ui, const char *text, size_t len); // to the clipboard
 bool ui_copy_code(struct ui *ui, const char *markdown, size_t len, size_t index);
