@@ -47,6 +47,7 @@ static const struct family {
 // A family, resized for the recipe, and where it goes.
 struct build {
     const struct model_recipe *recipe;
+    const struct model_chat *chat; // or NULL
     struct family family;
     unsigned features;
     bool gemma;
@@ -97,7 +98,7 @@ static void adapt(struct build *build)
         family->heads = family->head_size = 8;
         family->kv_heads = 4;
     }
-    if ((build->features & MODEL_MIXED) != 0 ||
+    if ((build->features & (MODEL_MIXED | MODEL_ROUND)) != 0 ||
         quant_traits(build->recipe->type)->block_values == 256) {
         family->width = 256;
         family->inner = rounded(family->inner, 256);
@@ -418,6 +419,10 @@ static void put_vocabulary(struct build *build)
     struct vocabulary v;
 
     vocabulary_init(&v, build->gemma, model_vocabulary_size(build->recipe));
+    if (build->chat != NULL) {
+        vocabulary_add_controls(&v, build->chat->controls);
+        v.chat_template = build->chat->chat_template;
+    }
     gguf_write_string(writer, "tokenizer.ggml.model", build->gemma ? "llama" : "gpt2");
     gguf_write_string(writer, "tokenizer.ggml.pre",
                       build->gemma ? "default" : build->family.pre_tokenizer);
@@ -450,14 +455,15 @@ void model_prompt(const struct model_recipe *recipe, size_t count, uint32_t *tok
         tokens[i] = random_below(&random, (uint32_t)model_vocabulary_size(recipe));
 }
 
-bool model_generate(const struct model_recipe *recipe, const char *path, struct err *err)
+bool model_generate_chat(const struct model_recipe *recipe, const struct model_chat *chat,
+                         const char *path, struct err *err)
 {
     const struct family *family = find_family(recipe->architecture);
 
     if (family == NULL || quant_traits(recipe->type) == NULL)
         return err_set(err, ERR_UNSUPPORTED, "no random models of \"%s\" with type %d",
                        recipe->architecture, (int)recipe->type);
-    struct build build = { .recipe = recipe, .family = *family };
+    struct build build = { .recipe = recipe, .chat = chat, .family = *family };
     adapt(&build);
     gguf_writer_init(&build.writer);
     gguf_write_string(&build.writer, "general.architecture", family->name);
@@ -469,4 +475,9 @@ bool model_generate(const struct model_recipe *recipe, const char *path, struct 
     bool ok = gguf_writer_save(&build.writer, path, err);
     gguf_writer_release(&build.writer);
     return ok;
+}
+
+bool model_generate(const struct model_recipe *recipe, const char *path, struct err *err)
+{
+    return model_generate_chat(recipe, NULL, path, err);
 }

@@ -34,6 +34,7 @@ enum model_feature {
     MODEL_PERIOD = 1 << 15, // gemma: every third layer sees all, local RoPE base 5000
     MODEL_TINY = 1 << 16,   // heads of 8, inner size 172, as the model stories260K has it
     MODEL_MIXED = 1 << 17,  // each matrix has a type of its own, whatever the recipe's is
+    MODEL_ROUND = 1 << 18,  // width 256, as types whose blocks hold 256 weights have it
 };
 
 #define MODEL_CONTEXT 256 // context_length of all models
@@ -48,6 +49,14 @@ struct model_recipe {
 
 // Writes the model to path. Fails with ERR_UNSUPPORTED (no such architecture) or ERR_IO.
 bool model_generate(const struct model_recipe *recipe, const char *path, struct err *err);
+
+// The same with further control tokens (NULL-terminated) and another chat template.
+struct model_chat {
+    const char *const *controls;
+    const char *chat_template;
+};
+bool model_generate_chat(const struct model_recipe *recipe, const struct model_chat *chat,
+                         const char *path, struct err *err);
 
 // Random tokens for a prompt, below the size of the recipe's vocabulary.
 void model_prompt(const struct model_recipe *recipe, size_t count, uint32_t *tokens);

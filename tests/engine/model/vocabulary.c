@@ -153,6 +153,20 @@ void vocabulary_init(struct vocabulary *v, bool sentencepiece, size_t size)
     }
 }
 
+void vocabulary_add_controls(struct vocabulary *v, const char *const *texts)
+{
+    size_t at = 0;
+
+    for (; *texts != NULL; texts++, at++) {
+        while (at < v->size && v->types[at] != TOKEN_UNUSED)
+            at++;
+        if (at == v->size || strlen(*texts) >= VOCABULARY_TEXT)
+            bug("no room for the token \"%s\"", *texts);
+        strcpy(v->tokens[at], *texts);
+        v->types[at] = TOKEN_CONTROL;
+    }
+}
+
 void vocabulary_release(struct vocabulary *v)
 {
     free(v->tokens);

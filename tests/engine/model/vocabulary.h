@@ -26,6 +26,8 @@ struct vocabulary {
 
 // Exactly `size` tokens: what is not needed becomes "<|unused_N|>". size >= 460.
 void vocabulary_init(struct vocabulary *vocabulary, bool sentencepiece, size_t size);
+// Turns unused tokens into control tokens of these texts (NULL-terminated), in order.
+void vocabulary_add_controls(struct vocabulary *vocabulary, const char *const *texts);
 void vocabulary_release(struct vocabulary *vocabulary);
 
 #endif

@@ -1,0 +1,149 @@
+// tests/engine/vision/test_generate.c
+// SPDX-License-Identifier: MIT
+#include "tests/tap.h"
+
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "engine/format/gguf.h"
+#include "tests/engine/vision/generate.h"
+
+#define LANGUAGE  "test_vision_generate.gguf" // in the build folder, where tests run
+#define PROJECTOR "test_vision_generate-mmproj.gguf"
+
+static bool generate(const char *family, enum quant_type type, uint64_t seed)
+{
+    struct vision_recipe recipe = { family, type, seed };
+    struct err err = { .code = ERR_NONE };
+    bool ok = vision_generate(&recipe, LANGUAGE, PROJECTOR, &err);
+
+    if (!ok)
+        printf("# %s: %s\n", family, err.text);
+    return ok;
+}
+
+static bool digest(const char *path, char hex[SHA256_HEX])
+{
+    unsigned char bytes[SHA256_BYTES];
+    struct sha256 hash;
+    struct str file;
+    struct err err = { .code = ERR_NONE };
+
+    str_init(&file, 0);
+    bool ok = file_read(path, 1 << 26, &file, &err);
+    sha256_init(&hash);
+    sha256_update(&hash, file.data, file.len);
+    sha256_final(&hash, bytes);
+    sha256_hex(bytes, hex);
+    str_release(&file);
+    return ok;
+}
+
+static void clean(void)
+{
+    unlink(LANGUAGE);
+    unlink(PROJECTOR);
+}
+
+static void gives_the_same_bytes_for_the_same_recipe(void)
+{
+    char first[SHA256_HEX], second[SHA256_HEX], other[SHA256_HEX];
+
+    REQUIRE(generate("pixtral", QUANT_F16, 1) && digest(PROJECTOR, first));
+    REQUIRE(generate("pixtral", QUANT_F16, 1) && digest(PROJECTOR, second));
+    REQUIRE(generate("pixtral", QUANT_F16, 2) && digest(PROJECTOR, other));
+    CHECK_STR(first, second);
+    CHECK(strcmp(first, other) != 0);
+    clean();
+}
+
+// Opens a file of the pair, and says so if it cannot be.
+static struct gguf *open_file(const char *path)
+{
+    struct err err = { .code = ERR_NONE };
+    struct gguf *gguf = gguf_open(path, &err);
+
+    if (gguf == NULL)
+        printf("# %s\n", err.text);
+    CHECK(gguf != NULL);
+    return gguf;
+}
+
+static void every_family_is_a_pair_of_readable_files(void)
+{
+    static const enum quant_type types[] = { QUANT_F32, QUANT_F16, QUANT_Q8_0 };
+
+    for (size_t i = 0; i < vision_family_count(); i++) {
+        for (size_t j = 0; j < 3; j++) {
+            bool ok = generate(vision_family_at(i), types[j], 1);
+
+            CHECK(ok);
+            struct gguf *language = ok ? open_file(LANGUAGE) : NULL;
+            struct gguf *projector = ok ? open_file(PROJECTOR) : NULL;
+            gguf_close(&language);
+            gguf_close(&projector);
+        }
+    }
+    clean();
+}
+
+static void check_shape(const struct gguf *gguf, const char *name, uint32_t type,
+                        uint64_t columns, uint64_t rows)
+{
+    const struct gguf_tensor *tensor = gguf_find(gguf, name);
+
+    if (tensor == NULL)
+        printf("# no %s\n", name);
+    REQUIRE(tensor != NULL);
+    CHECK_INT(tensor->type, type);
+    CHECK_INT(tensor->shape[0], columns);
+    CHECK_INT(tensor->shape[1], rows);
+}
+
+static void old_files_swap_the_names_of_the_feed_forward_part(void)
+{
+    REQUIRE(generate("llava-1.5", QUANT_F16, 1));
+    struct gguf *gguf = open_file(PROJECTOR);
+    REQUIRE(gguf != NULL);
+    check_shape(gguf, "v.blk.0.ffn_down.weight", QUANT_F16, 96, 160);
+    check_shape(gguf, "v.blk.0.ffn_up.weight", QUANT_F16, 160, 96);
+    gguf_close(&gguf);
+    clean();
+}
+
+static void types_are_those_that_converters_choose(void)
+{
+    REQUIRE(generate("gemma3", QUANT_Q8_0, 1));
+    struct gguf *gguf = open_file(PROJECTOR);
+    REQUIRE(gguf != NULL);
+    check_shape(gguf, "v.blk.0.ffn_up.weight", QUANT_Q8_0, 288, 200);
+    check_shape(gguf, "v.blk.0.ffn_down.weight", QUANT_F16, 200, 288); // no whole blocks
+    check_shape(gguf, "v.patch_embd.weight", QUANT_F32, 14, 14);
+    check_shape(gguf, "v.position_embd.weight", QUANT_F32, 288, 64);
+    check_shape(gguf, "mm.input_projection.weight", QUANT_F16, 160, 288);
+    gguf_close(&gguf);
+    clean();
+}
+
+static void refuses_an_unknown_family(void)
+{
+    struct vision_recipe recipe = { "kosmos", QUANT_F32, 1 };
+    struct err err;
+
+    CHECK(!vision_generate(&recipe, LANGUAGE, PROJECTOR, &err));
+    CHECK_INT(err.code, ERR_UNSUPPORTED);
+}
+
+static const struct test tests[] = {
+    { "gives the same bytes for the same recipe",
+      gives_the_same_bytes_for_the_same_recipe },
+    { "every family is a pair of readable files",
+      every_family_is_a_pair_of_readable_files },
+    { "old files swap the names of the feed-forward part",
+      old_files_swap_the_names_of_the_feed_forward_part },
+    { "types are those that converters choose", types_are_those_that_converters_choose },
+    { "refuses an unknown family", refuses_an_unknown_family },
+};
+
+TAP_MAIN(tests)
