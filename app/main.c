@@ -1,8 +1,8 @@
 // app/main.c
 // SPDX-License-Identifier: MIT
 //
-// The program. It is started in one of two roles: by a person as "oriel COMMAND", or by
-// itself as "oriel engine" (engine_process.c).
+// The program. It is started in one of three roles: by a person as "oriel COMMAND", or by
+// itself as "oriel engine" (engine_process.c) or "oriel decode" (pictures/picture.c).
 #include "config.h"
 
 #include <fcntl.h>
@@ -15,6 +15,8 @@
 #include "app/engine_process.h"
 #include "app/engine_role.h"
 #include "app/output.h"
+#include "app/pictures/answer.h"
+#include "app/pictures/decode_role.h"
 #include "base/log.h"
 
 // So that no file we open becomes standard input, output or error.
@@ -88,6 +90,8 @@ int main(int argc, char **argv)
 
     if (argc == 1 && strcmp(argv[0], ENGINE_ROLE_NAME) == 0)
         return engine_role_run(ENGINE_ROLE_FD);
+    if (argc == 1 && strcmp(argv[0], DECODE_ROLE_NAME) == 0)
+        _exit(decode_role_run());
     if (!have_standard_descriptors())
         return EXIT_FAILED;
     setrlimit(RLIMIT_CORE, &none); // a core would hold the conversation

@@ -27,7 +27,7 @@ check()
         echo "not ok $n - $room keeps to its layer"
     fi
 }
-echo 1..11
+echo 1..12
 check base
 check ui base
 check sessions base
@@ -39,3 +39,4 @@ check engine/reference base engine/format
 check engine/model base engine/format engine/gpu engine/text engine/vision
 check engine/vision base engine/format engine/gpu engine/model
 depth=1 check engine base engine
+check app/pictures base
