@@ -24,6 +24,7 @@
 #include "ui/markdown.h"
 #include "ui/pane.h"
 #include "ui/paths.h"
+#include "ui/pictures.h"
 #include "ui/terminal.h"
 #include "ui/theme.h"
 #include "ui/transcript.h"
@@ -53,6 +54,7 @@ struct ui {
     struct terminal *terminal;
     struct keys keys;
     struct composer *composer;
+    struct pictures pictures;
     struct transcript transcript;
     struct pane pane;
     bool pane_visible, pane_focused;
@@ -71,10 +73,20 @@ struct ui {
     char *event_text; // of the event that was handed out
     bool dirty, urgent;
     int64_t painted_ns, frame_ns; // when, and how long it took
+    enum graphics_kind painted_kind;
 };
 
 // ---------------------------------------------------------------------------
 // Life
+
+static void on_resize(struct ui *ui)
+{
+    struct size cells, pixels;
+
+    terminal_size(ui->terminal, &cells, &pixels);
+    graphics_resized(&ui->pictures.graphics, cells, pixels);
+    ui->pictures.rows = cells.height;
+}
 
 struct ui *ui_open(const struct ui_params *params, struct err *err)
 {
@@ -93,12 +105,15 @@ struct ui *ui_open(const struct ui_params *params, struct err *err)
     str_init(&ui->hint, 0);
     str_init(&ui->attachments, 0);
     lines_init(&ui->help);
-    transcript_init(&ui->transcript);
+    pictures_init(&ui->pictures);
+    transcript_init(&ui->transcript, &ui->pictures);
     ui->composer = composer_create(params->history_path);
+    ui_set_theme(ui, "dark");
     if (params->theme != NULL)
         ui_set_theme(ui, params->theme);
-    else
-        terminal_ask_background(terminal);
+    ui->pictures.graphics.asked_ns = clock_ns();
+    terminal_ask(terminal, graphics_question(getenv));
+    on_resize(ui);
     ui->dirty = ui->urgent = true;
     return ui;
 }
@@ -112,6 +127,7 @@ void ui_close(struct ui **ui)
     composer_destroy(&u->composer);
     terminal_close(&u->terminal);
     transcript_release(&u->transcript);
+    pictures_release(&u->pictures);
     pane_release(&u->pane);
     lines_release(&u->help);
     keys_release(&u->keys);
@@ -132,6 +148,7 @@ void ui_fds(const struct ui *ui, struct pollfd fds[UI_FDS])
 {
     fds[0] = (struct pollfd){ .fd = terminal_input_fd(ui->terminal), .events = POLLIN };
     fds[1] = (struct pollfd){ .fd = terminal_signal_fd(ui->terminal), .events = POLLIN };
+    fds[2] = (struct pollfd){ .fd = encoder_fd(ui->pictures.encoder), .events = POLLIN };
 }
 
 static int64_t frame_due_ns(const struct ui *ui)
@@ -139,6 +156,11 @@ static int64_t frame_due_ns(const struct ui *ui)
     int64_t pause = 2 * ui->frame_ns > FRAME_NS ? 2 * ui->frame_ns : FRAME_NS;
 
     return ui->urgent ? 0 : ui->painted_ns + pause;
+}
+
+static int64_t graphics_patience_ns(const struct ui *ui)
+{
+    return ui->pictures.graphics.asked_ns + GRAPHICS_PATIENCE_NS;
 }
 
 int ui_timeout_ms(const struct ui *ui)
@@ -151,6 +173,8 @@ int ui_timeout_ms(const struct ui *ui)
         until = now + KEYS_ESCAPE_NS / 2;
     if (ui->dirty && frame_due_ns(ui) < until)
         until = frame_due_ns(ui);
+    if (ui->painted_kind == GRAPHICS_UNDECIDED && graphics_patience_ns(ui) < until)
+        until = graphics_patience_ns(ui);
     if (until == INT64_MAX)
         return -1;
     return until <= now ? 0 : (int)((until - now + 999999) / 1000000);
@@ -532,23 +556,22 @@ static void on_mouse(struct ui *ui, const struct key *key)
     }
 }
 
-// The terminal's background: "ESC ] 11 ; rgb:RRRR/GGGG/BBBB".
+// The terminal says what it can, or what its background is.
 static void on_reply(struct ui *ui, const struct key *key)
 {
-    char text[64];
-    unsigned red, green, blue;
-    size_t len = key->len < sizeof(text) - 1 ? key->len : sizeof(text) - 1;
+    struct graphics *graphics = &ui->pictures.graphics;
+    const uint8_t *rgb = graphics->background;
 
-    memcpy(text, key->bytes, len);
-    text[len] = '\0';
-    if (!ui->ask_theme ||
-        sscanf(text, "\033]11;rgb:%2x%*[0-9a-fA-F]/%2x%*[0-9a-fA-F]/%2x", &red, &green,
-               &blue) != 3)
+    if (!graphics_answer(graphics, key->bytes, key->len))
         return;
-    ui->ask_theme = false;
-    // Luma of ITU-R BT.601
-    if (0.299 * red + 0.587 * green + 0.114 * blue > 140)
-        ui_set_theme(ui, "light");
+    if (ui->ask_theme && graphics->background_known) {
+        ui->ask_theme = false;
+        // Luma of ITU-R BT.601
+        if (0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2] > 140)
+            ui_set_theme(ui, "light");
+    }
+    pictures_change(&ui->pictures);
+    ui->dirty = true;
 }
 
 static void on_viewer_key(struct ui *ui, const struct key *key)
@@ -609,9 +632,11 @@ static void read_signals(struct ui *ui)
 
     while ((number = terminal_next_signal(ui->terminal)) != 0) {
         touch(ui);
-        if (number == SIGWINCH)
+        if (number == SIGWINCH) {
             terminal_resized(ui->terminal);
-        else if (number == SIGTSTP)
+            terminal_ask(ui->terminal, graphics_cell_question(getenv));
+            on_resize(ui);
+        } else if (number == SIGTSTP)
             terminal_stop(ui->terminal);
         else if (number == SIGCONT)
             terminal_redraw(ui->terminal);
@@ -643,6 +668,10 @@ void ui_read(struct ui *ui)
             read_signals(ui);
         if (fds[0].revents != 0)
             read_input(ui);
+        if (fds[2].revents != 0) {
+            encoder_woken(ui->pictures.encoder);
+            touch(ui);
+        }
     }
     while (ui->event_count + EVENTS_PER_KEY <= EVENTS_MAX &&
            keys_next(&ui->keys, clock_ns(), &key))
@@ -806,6 +835,7 @@ static void paint(struct ui *ui)
     struct layout layout;
 
     terminal_begin(ui->terminal, &rows, &columns);
+    pictures_begin(&ui->pictures);
     layout = lay_out(ui, rows, columns);
     paint_body(ui, &layout);
     if (layout.rule >= 0)
@@ -837,8 +867,11 @@ void ui_paint(struct ui *ui)
 {
     int64_t now = clock_ns();
 
+    if (graphics_kind(&ui->pictures.graphics, now) != ui->painted_kind)
+        ui->dirty = true;
     if (!ui->dirty || now < frame_due_ns(ui))
         return;
+    ui->painted_kind = graphics_kind(&ui->pictures.graphics, now);
     paint(ui);
     ui->urgent = false;
     ui->dirty = !ask_pictures(ui);
@@ -1000,6 +1033,8 @@ bool ui_set_theme(struct ui *ui, const char *name)
     if (!theme_parse(name, &theme))
         return false;
     theme_use(theme);
+    ui->pictures.graphics.colours = terminal_colours(ui->terminal);
+    pictures_set_background(&ui->pictures, theme == THEME_LIGHT);
     terminal_redraw(ui->terminal);
     touch(ui);
     return true;

@@ -34,6 +34,7 @@ static const char mouse_off[] = "\033[?1006l\033[?1000l";
 // send anything into the shell.
 static const char modes_off[] = "\033[?1006l\033[?1000l\033[?2004l\033[?2026l\033[0m"
                                 "\033[r\033[?7h\033[?25h\033[?12l\033[?1049l";
+static const char kitty_off[] = "\033_Ga=d,d=A,q=2\033\\"; // all its pictures
 
 struct terminal {
     int fd;
@@ -42,11 +43,14 @@ struct terminal {
     int signals;
     sigset_t caught, old_mask;
     bool mouse;
+    struct overlay overlay;
+    struct str frame; // what is sent around the text
 };
 
 // What the handlers of fatal signals need.
 static struct {
     volatile sig_atomic_t taken;
+    volatile sig_atomic_t kitty; // has pictures of ours
     int fd;
     int saved_stderr, captured_stderr; // -1: not captured
     struct termios modes;
@@ -99,6 +103,9 @@ static void give_back(void)
     if (!restore.taken)
         return;
     restore.taken = 0;
+    if (restore.kitty)
+        write_all(restore.fd, kitty_off, sizeof(kitty_off) - 1);
+    restore.kitty = 0;
     write_all(restore.fd, modes_off, sizeof(modes_off) - 1);
     tcsetattr(restore.fd, TCSANOW, &restore.modes);
     release_stderr();
@@ -206,6 +213,7 @@ struct terminal *terminal_open(bool mouse, struct err *err)
     use_utf8();
     terminal = alloc_zero(sizeof(*terminal));
     *terminal = (struct terminal){ .fd = fd, .signals = -1, .mouse = mouse };
+    str_init(&terminal->frame, 0);
     terminal->file = fdopen(fd, "r+");
     restore.fd = fd;
     if (terminal->file == NULL || !open_screen(terminal, err) ||
@@ -237,6 +245,7 @@ void terminal_close(struct terminal **terminal)
     }
     if (t->file != NULL)
         fclose(t->file);
+    str_release(&t->frame);
     free(t);
     *terminal = NULL;
 }
@@ -295,13 +304,25 @@ void terminal_set_mouse(struct terminal *terminal, bool on)
         write_all(terminal->fd, mouse_off, sizeof(mouse_off) - 1);
 }
 
-void terminal_ask_background(struct terminal *terminal)
+void terminal_ask(struct terminal *terminal, const char *question)
 {
-    static const char question[] = "\033]11;?\033\\";
-    const char *name = getenv("TERM");
+    write_all(terminal->fd, question, strlen(question));
+}
 
-    if (name != NULL && strcmp(name, "linux") != 0 && strcmp(name, "dumb") != 0)
-        write_all(terminal->fd, question, sizeof(question) - 1);
+void terminal_size(const struct terminal *terminal, struct size *cells,
+                   struct size *pixels)
+{
+    struct winsize size = { 0 };
+
+    ioctl(terminal->fd, TIOCGWINSZ, &size);
+    *cells = (struct size){ COLS, LINES };
+    *pixels = (struct size){ size.ws_xpixel, size.ws_ypixel };
+}
+
+int terminal_colours(const struct terminal *terminal)
+{
+    (void)terminal;
+    return theme_is_plain() ? 0 : COLORS;
 }
 
 bool terminal_copy(struct terminal *terminal, const char *bytes, size_t len)
@@ -374,9 +395,22 @@ void terminal_end(struct terminal *terminal, int y, int x)
     if (y >= 0)
         move(y, x);
     // Terminals that know mode 2026 show the frame at once.
-    write_all(terminal->fd, "\033[?2026h", 8);
+    str_reset(&terminal->frame);
+    str_append(&terminal->frame, "\033[?2026h");
+    overlay_erase(&terminal->overlay, &terminal->frame);
+    write_all(terminal->fd, terminal->frame.data, terminal->frame.len);
     refresh();
-    write_all(terminal->fd, "\033[?2026l", 8);
+    str_reset(&terminal->frame);
+    overlay_draw(&terminal->overlay, &terminal->frame);
+    str_append(&terminal->frame, "\033[?2026l");
+    if (terminal->overlay.kitty_count > 0)
+        restore.kitty = 1; // before there is something to take back
+    write_all(terminal->fd, terminal->frame.data, terminal->frame.len);
+}
+
+void terminal_show(struct terminal *terminal, const struct overlay_picture *picture)
+{
+    overlay_add(&terminal->overlay, picture);
 }
 
 void terminal_resized(struct terminal *terminal)
@@ -390,6 +424,6 @@ void terminal_resized(struct terminal *terminal)
 
 void terminal_redraw(struct terminal *terminal)
 {
-    (void)terminal;
+    overlay_clear(&terminal->overlay);
     clearok(curscr, TRUE);
 }

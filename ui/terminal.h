@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "ui/overlay.h"
 
 struct terminal;
 
@@ -39,8 +40,13 @@ void terminal_stop(struct terminal *terminal);
 
 void terminal_set_mouse(struct terminal *terminal, bool on);
 
-// Asks for the background colour; the answer comes as a KEY_REPLY.
-void terminal_ask_background(struct terminal *terminal);
+// Writes a question (graphics.h); answers come as KEY_REPLY.
+void terminal_ask(struct terminal *terminal, const char *question);
+
+// Columns and rows, and the pixels that the kernel knows of (0: it does not).
+void terminal_size(const struct terminal *terminal, struct size *cells,
+                   struct size *pixels);
+int terminal_colours(const struct terminal *terminal); // 0: none
 
 // Puts bytes on the clipboard (OSC 52). false when it is more than terminals take.
 bool terminal_copy(struct terminal *terminal, const char *bytes, size_t len);
@@ -51,6 +57,8 @@ void terminal_begin(struct terminal *terminal, int *rows, int *columns);
 int terminal_put(struct terminal *terminal, int y, int x, int columns, uint16_t style,
                  const char *bytes, size_t len);
 void terminal_fill(struct terminal *terminal, int y, int x, int columns, uint16_t style);
+// A picture in this frame, over cells that are left blank, drawn after the text.
+void terminal_show(struct terminal *terminal, const struct overlay_picture *picture);
 // The cursor's place, or y < 0 to hide it.
 void terminal_end(struct terminal *terminal, int y, int x);
 // After a change of size or when another program has written on the screen.

@@ -101,6 +101,11 @@ void theme_use(enum theme theme)
     }
 }
 
+bool theme_is_plain(void)
+{
+    return looks == plain;
+}
+
 struct style_cell theme_cell(uint16_t style)
 {
     unsigned role = style & 0xFF;

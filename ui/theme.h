@@ -47,6 +47,8 @@ bool theme_parse(const char *name, enum theme *theme);
 // Prepares the colours of curses; NO_COLOR and terminals without colours make it plain.
 void theme_use(enum theme theme);
 
+bool theme_is_plain(void); // shows no colours
+
 struct style_cell {
     unsigned long attributes; // attr_t of curses
     short pair;

@@ -14,14 +14,17 @@
 #define THINK_BEGIN "<think>"
 #define THINK_END   "</think>"
 
-void transcript_init(struct transcript *transcript)
+void transcript_init(struct transcript *transcript, struct pictures *pictures)
 {
-    *transcript = (struct transcript){ .follow = true };
+    *transcript = (struct transcript){ .pictures = pictures, .follow = true };
     str_init(&transcript->needle, 0);
 }
 
-static void release_block(struct block *block)
+static void release_block(struct transcript *transcript, struct block *block)
 {
+    if (block->picture != NULL)
+        picture_release(transcript->pictures, block->picture);
+    free(block->picture);
     free(block->label);
     free(block->meta);
     str_release(&block->text);
@@ -31,7 +34,7 @@ static void release_block(struct block *block)
 void transcript_truncate(struct transcript *transcript, size_t count)
 {
     while (transcript->count > count)
-        release_block(&transcript->blocks[--transcript->count]);
+        release_block(transcript, &transcript->blocks[--transcript->count]);
     if (transcript->bottom > count)
         transcript->bottom = count;
     transcript->found = false;
@@ -69,6 +72,8 @@ size_t transcript_add(struct transcript *transcript, const struct ui_block *from
     str_init(&block->text, 0);
     str_append_n(&block->text, from->text, from->text_len);
     lines_init(&block->lines);
+    if (block->kind == UI_BLOCK_IMAGE)
+        block->picture = alloc_zero(sizeof(*block->picture));
     return transcript->count++;
 }
 
@@ -93,30 +98,20 @@ void transcript_change(struct transcript *transcript, size_t index, const char *
 void transcript_set_picture(struct transcript *transcript, size_t index,
                             const struct ui_picture *picture)
 {
-    struct block *block = &transcript->blocks[index];
-
-    if (index >= transcript->count || block->kind != UI_BLOCK_IMAGE)
+    if (index >= transcript->count || transcript->blocks[index].picture == NULL)
         return;
-    block->picture.asked = true;
-    if (picture == NULL)
-        return;
-    block->picture.width = picture->full_width > 0 ? picture->full_width : picture->width;
-    block->picture.height =
-        picture->full_height > 0 ? picture->full_height : picture->height;
-    block->width = 0;
+    picture_set(transcript->pictures, transcript->blocks[index].picture, picture);
+    transcript->blocks[index].width = 0;
 }
 
 bool transcript_wanted(struct transcript *transcript, size_t *index)
 {
-    for (size_t i = transcript->top; i < transcript->bottom; i++) {
-        struct block *block = &transcript->blocks[i];
-
-        if (block->kind != UI_BLOCK_IMAGE || block->picture.asked)
-            continue;
-        block->picture.asked = true;
-        *index = i;
-        return true;
-    }
+    for (size_t i = transcript->top; i < transcript->bottom; i++)
+        if (transcript->blocks[i].picture != NULL &&
+            picture_wanted(transcript->pictures, transcript->blocks[i].picture)) {
+            *index = i;
+            return true;
+        }
     return false;
 }
 
@@ -155,26 +150,37 @@ static void put_plain(struct block *block, uint16_t style, const char *before, i
     styled_release(&rest);
 }
 
-// "cat.png  640 x 480"
-static void put_caption(struct block *block, int width)
+// "cat.png  640 x 480", or what stands for a picture that is not shown.
+static void put_caption(struct block *block, bool shown, int width)
 {
+    const struct picture *picture = block->picture;
+    char *size = picture->failed       ? alloc_string("  (cannot be shown)")
+                 : picture->width == 0 ? alloc_string("")
+                                       : alloc_printf("%s %u x %u", shown ? " " : ",",
+                                                      picture->width, picture->height);
     struct styled text, first;
 
     styled_init(&text);
     styled_init(&first);
-    styled_add(&first, STYLE_LINK, "▣ ");
+    styled_add(&first, STYLE_LINK, shown ? "▣ " : "[picture: ");
     styled_put(&text, STYLE_LINK, block->text.data, block->text.len);
-    if (block->picture.width > 0) {
-        char *size =
-            alloc_printf("  %u x %u", block->picture.width, block->picture.height);
-
-        styled_add(&text, STYLE_MUTED, size);
-        free(size);
-    }
+    styled_add(&text, STYLE_MUTED, size);
+    if (!shown)
+        styled_add(&text, STYLE_LINK, "]");
     lines_wrap(&block->lines, &text,
                &(struct wrapping){ .width = width, .first = &first });
     styled_release(&text);
     styled_release(&first);
+    free(size);
+}
+
+// Rows that are left blank for the picture, and its caption.
+static void put_picture(struct block *block, int width)
+{
+    block->picture_line = block->lines.count;
+    for (int row = 0; row < block->fit.rows; row++)
+        lines_end(&block->lines, STYLE_TEXT);
+    put_caption(block, block->fit.rows > 0, width);
 }
 
 static void put_muted(struct block *block, const char *bytes, size_t len, int width)
@@ -225,11 +231,23 @@ static void put_reply(struct block *block, int width)
     }
 }
 
+// The lines are made again when the picture needs other ones.
+static void fit_picture(struct transcript *transcript, struct block *block)
+{
+    struct fit fit = picture_fit(transcript->pictures, block->picture, transcript->width);
+
+    if (fit.rows != block->fit.rows)
+        block->width = 0;
+    block->fit = fit;
+}
+
 static struct block *laid_out(struct transcript *transcript, size_t index)
 {
     struct block *block = &transcript->blocks[index];
     int width = transcript->width;
 
+    if (block->picture != NULL)
+        fit_picture(transcript, block);
     if (block->width == width)
         return block;
     lines_reset(&block->lines);
@@ -244,7 +262,7 @@ static struct block *laid_out(struct transcript *transcript, size_t index)
         put_reply(block, width);
         break;
     case UI_BLOCK_IMAGE:
-        put_caption(block, width);
+        put_picture(block, width);
         break;
     case UI_BLOCK_NOTICE:
         put_plain(block, STYLE_NOTICE, "· ", width);
@@ -508,26 +526,46 @@ static void paint_line(const struct transcript *transcript, struct terminal *ter
         mark_matches(transcript, terminal, y, x, width, lines, index);
 }
 
+// Puts what is visible of a picture on the rows that were left for it.
+static void paint_picture(struct transcript *transcript, struct terminal *terminal, int y,
+                          int x, int height, const struct block *block, size_t line)
+{
+    int first = (int)(line - block->picture_line);
+    int rows = block->fit.rows - first;
+
+    picture_show(transcript->pictures, terminal, block->picture, &block->fit, first,
+                 rows < height ? rows : height, y, x);
+}
+
+static bool begins_picture(const struct block *block, size_t line, int row)
+{
+    return block->picture != NULL && line >= block->picture_line &&
+           line < block->picture_line + (size_t)block->fit.rows &&
+           (line == block->picture_line || row == 0);
+}
+
 void transcript_paint(struct transcript *transcript, struct terminal *terminal, int y,
                       int x, int height, int width)
 {
-    size_t block, line;
+    size_t index, line;
 
     transcript->height = height;
     transcript->width = width > 0 ? width : 1;
     if (transcript->follow)
         go_to_end(transcript);
-    block = transcript->top;
+    index = transcript->top;
     line = transcript->top_line;
-    for (int row = 0; row < height && block < transcript->count;) {
-        const struct lines *lines = &laid_out(transcript, block)->lines;
+    for (int row = 0; row < height && index < transcript->count;) {
+        const struct block *block = laid_out(transcript, index);
 
-        if (line >= lines->count) {
-            block++;
+        if (line >= block->lines.count) {
+            index++;
             line = 0;
             continue;
         }
-        paint_line(transcript, terminal, y + row++, x, width, lines, line++);
+        if (begins_picture(block, line, row))
+            paint_picture(transcript, terminal, y + row, x, height - row, block, line);
+        paint_line(transcript, terminal, y + row++, x, width, &block->lines, line++);
     }
-    transcript->bottom = block + (line > 0);
+    transcript->bottom = index + (line > 0);
 }

@@ -15,6 +15,7 @@
 #include <stddef.h>
 
 #include "ui/lines.h"
+#include "ui/pictures.h"
 #include "ui/terminal.h"
 #include "ui/ui.h"
 
@@ -23,16 +24,16 @@ struct block {
     char *label, *meta;
     struct str text;
     bool streaming;
-    bool unfolded; // its reasoning is shown
-    struct {
-        bool asked;             // for its pixels
-        uint32_t width, height; // 0: not known
-    } picture;
+    bool unfolded;           // its reasoning is shown
+    struct picture *picture; // of an image; NULL otherwise
+    struct fit fit;          // in the lines below
+    size_t picture_line;     // the first of the lines that it takes
     struct lines lines;
     int width; // that lines were made for; 0: they are to be made
 };
 
 struct transcript {
+    struct pictures *pictures;
     struct block *blocks;
     size_t count, cap;
     bool follow;
@@ -43,7 +44,8 @@ struct transcript {
     size_t found_block, found_line;
     bool found;
 };
-void transcript_init(struct transcript *transcript);
+// pictures: of the same screen; borrowed.
+void transcript_init(struct transcript *transcript, struct pictures *pictures);
 void transcript_release(struct transcript *transcript);
 void transcript_clear(struct transcript *transcript);
 
@@ -56,7 +58,7 @@ void transcript_truncate(struct transcript *transcript, size_t count);
 
 void transcript_set_picture(struct transcript *transcript, size_t index,
                             const struct ui_picture *picture);
-// An image that was painted and whose pixels have not been asked for; once each.
+// An image that was painted without having its pixels; says so once.
 bool transcript_wanted(struct transcript *transcript, size_t *index);
 
 void transcript_scroll(struct transcript *transcript, int lines); // < 0: up

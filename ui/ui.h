@@ -11,8 +11,10 @@
 // Files of the room: terminal.c (the only way out to the tty), keys.c (the only way in),
 // glyph.c (widths, harmlessness), theme.c, lines.c (styled text, wrapping), markdown.c,
 // table.c, highlight.c, transcript.c, composer.c (readline), paths.c (what was dropped),
-// actions.def, help.c, pane.c (the list of conversations), screen.c (where everything is,
-// which key does what).
+// graphics.c (what the terminal says about pictures), pixels.c, format_*.c (pictures as
+// terminals take them), encoder.c (the thread that makes them), pictures.c, overlay.c
+// (pictures over the text), actions.def, help.c, pane.c (the list of conversations),
+// screen.c (where everything is, which key does what).
 #ifndef ORIEL_UI_UI_H
 #define ORIEL_UI_UI_H
 
@@ -50,7 +52,7 @@ struct ui_params {
 struct ui *ui_open(const struct ui_params *params, struct err *err);
 void ui_close(struct ui **ui);
 
-#define UI_FDS 2
+#define UI_FDS 3
 void ui_fds(const struct ui *ui, struct pollfd fds[UI_FDS]);
 // How long poll may wait for us; -1: as long as it likes.
 int ui_timeout_ms(const struct ui *ui);
