@@ -24,7 +24,7 @@
 #include "ui/markdown.h"
 #include "ui/pane.h"
 #include "ui/paths.h"
-#include "ui/pictures.h"
+#include "ui/previews.h"
 #include "ui/terminal.h"
 #include "ui/theme.h"
 #include "ui/transcript.h"
@@ -54,7 +54,7 @@ struct ui {
     struct terminal *terminal;
     struct keys keys;
     struct composer *composer;
-    struct pictures pictures;
+    struct previews previews;
     struct transcript transcript;
     struct pane pane;
     bool pane_visible, pane_focused;
@@ -84,8 +84,8 @@ static void on_resize(struct ui *ui)
     struct size cells, pixels;
 
     terminal_size(ui->terminal, &cells, &pixels);
-    graphics_resized(&ui->pictures.graphics, cells, pixels);
-    ui->pictures.rows = cells.height;
+    graphics_resized(&ui->previews.graphics, cells, pixels);
+    ui->previews.rows = cells.height;
 }
 
 struct ui *ui_open(const struct ui_params *params, struct err *err)
@@ -105,13 +105,13 @@ struct ui *ui_open(const struct ui_params *params, struct err *err)
     str_init(&ui->hint, 0);
     str_init(&ui->attachments, 0);
     lines_init(&ui->help);
-    pictures_init(&ui->pictures);
-    transcript_init(&ui->transcript, &ui->pictures);
+    previews_init(&ui->previews);
+    transcript_init(&ui->transcript, &ui->previews);
     ui->composer = composer_create(params->history_path);
     ui_set_theme(ui, "dark");
     if (params->theme != NULL)
         ui_set_theme(ui, params->theme);
-    ui->pictures.graphics.asked_ns = clock_ns();
+    ui->previews.graphics.asked_ns = clock_ns();
     terminal_ask(terminal, graphics_question(getenv));
     on_resize(ui);
     ui->dirty = ui->urgent = true;
@@ -127,7 +127,7 @@ void ui_close(struct ui **ui)
     composer_destroy(&u->composer);
     terminal_close(&u->terminal);
     transcript_release(&u->transcript);
-    pictures_release(&u->pictures);
+    previews_release(&u->previews);
     pane_release(&u->pane);
     lines_release(&u->help);
     keys_release(&u->keys);
@@ -148,7 +148,7 @@ void ui_fds(const struct ui *ui, struct pollfd fds[UI_FDS])
 {
     fds[0] = (struct pollfd){ .fd = terminal_input_fd(ui->terminal), .events = POLLIN };
     fds[1] = (struct pollfd){ .fd = terminal_signal_fd(ui->terminal), .events = POLLIN };
-    fds[2] = (struct pollfd){ .fd = encoder_fd(ui->pictures.encoder), .events = POLLIN };
+    fds[2] = (struct pollfd){ .fd = encoder_fd(ui->previews.encoder), .events = POLLIN };
 }
 
 static int64_t frame_due_ns(const struct ui *ui)
@@ -160,7 +160,7 @@ static int64_t frame_due_ns(const struct ui *ui)
 
 static int64_t graphics_patience_ns(const struct ui *ui)
 {
-    return ui->pictures.graphics.asked_ns + GRAPHICS_PATIENCE_NS;
+    return ui->previews.graphics.asked_ns + GRAPHICS_PATIENCE_NS;
 }
 
 int ui_timeout_ms(const struct ui *ui)
@@ -559,7 +559,7 @@ static void on_mouse(struct ui *ui, const struct key *key)
 // The terminal says what it can, or what its background is.
 static void on_reply(struct ui *ui, const struct key *key)
 {
-    struct graphics *graphics = &ui->pictures.graphics;
+    struct graphics *graphics = &ui->previews.graphics;
     const uint8_t *rgb = graphics->background;
 
     if (!graphics_answer(graphics, key->bytes, key->len))
@@ -570,7 +570,7 @@ static void on_reply(struct ui *ui, const struct key *key)
         if (0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2] > 140)
             ui_set_theme(ui, "light");
     }
-    pictures_change(&ui->pictures);
+    previews_change(&ui->previews);
     ui->dirty = true;
 }
 
@@ -669,7 +669,7 @@ void ui_read(struct ui *ui)
         if (fds[0].revents != 0)
             read_input(ui);
         if (fds[2].revents != 0) {
-            encoder_woken(ui->pictures.encoder);
+            encoder_woken(ui->previews.encoder);
             touch(ui);
         }
     }
@@ -835,7 +835,7 @@ static void paint(struct ui *ui)
     struct layout layout;
 
     terminal_begin(ui->terminal, &rows, &columns);
-    pictures_begin(&ui->pictures);
+    previews_begin(&ui->previews);
     layout = lay_out(ui, rows, columns);
     paint_body(ui, &layout);
     if (layout.rule >= 0)
@@ -867,11 +867,11 @@ void ui_paint(struct ui *ui)
 {
     int64_t now = clock_ns();
 
-    if (graphics_kind(&ui->pictures.graphics, now) != ui->painted_kind)
+    if (graphics_kind(&ui->previews.graphics, now) != ui->painted_kind)
         ui->dirty = true;
     if (!ui->dirty || now < frame_due_ns(ui))
         return;
-    ui->painted_kind = graphics_kind(&ui->pictures.graphics, now);
+    ui->painted_kind = graphics_kind(&ui->previews.graphics, now);
     paint(ui);
     ui->urgent = false;
     ui->dirty = !ask_pictures(ui);
@@ -1033,8 +1033,8 @@ bool ui_set_theme(struct ui *ui, const char *name)
     if (!theme_parse(name, &theme))
         return false;
     theme_use(theme);
-    ui->pictures.graphics.colours = terminal_colours(ui->terminal);
-    pictures_set_background(&ui->pictures, theme == THEME_LIGHT);
+    ui->previews.graphics.colours = terminal_colours(ui->terminal);
+    previews_set_background(&ui->previews, theme == THEME_LIGHT);
     terminal_redraw(ui->terminal);
     touch(ui);
     return true;

@@ -14,17 +14,17 @@
 #define THINK_BEGIN "<think>"
 #define THINK_END   "</think>"
 
-void transcript_init(struct transcript *transcript, struct pictures *pictures)
+void transcript_init(struct transcript *transcript, struct previews *previews)
 {
-    *transcript = (struct transcript){ .pictures = pictures, .follow = true };
+    *transcript = (struct transcript){ .previews = previews, .follow = true };
     str_init(&transcript->needle, 0);
 }
 
 static void release_block(struct transcript *transcript, struct block *block)
 {
-    if (block->picture != NULL)
-        picture_release(transcript->pictures, block->picture);
-    free(block->picture);
+    if (block->preview != NULL)
+        preview_release(transcript->previews, block->preview);
+    free(block->preview);
     free(block->label);
     free(block->meta);
     str_release(&block->text);
@@ -73,7 +73,7 @@ size_t transcript_add(struct transcript *transcript, const struct ui_block *from
     str_append_n(&block->text, from->text, from->text_len);
     lines_init(&block->lines);
     if (block->kind == UI_BLOCK_IMAGE)
-        block->picture = alloc_zero(sizeof(*block->picture));
+        block->preview = alloc_zero(sizeof(*block->preview));
     return transcript->count++;
 }
 
@@ -98,17 +98,17 @@ void transcript_change(struct transcript *transcript, size_t index, const char *
 void transcript_set_picture(struct transcript *transcript, size_t index,
                             const struct ui_picture *picture)
 {
-    if (index >= transcript->count || transcript->blocks[index].picture == NULL)
+    if (index >= transcript->count || transcript->blocks[index].preview == NULL)
         return;
-    picture_set(transcript->pictures, transcript->blocks[index].picture, picture);
+    preview_set(transcript->previews, transcript->blocks[index].preview, picture);
     transcript->blocks[index].width = 0;
 }
 
 bool transcript_wanted(struct transcript *transcript, size_t *index)
 {
     for (size_t i = transcript->top; i < transcript->bottom; i++)
-        if (transcript->blocks[i].picture != NULL &&
-            picture_wanted(transcript->pictures, transcript->blocks[i].picture)) {
+        if (transcript->blocks[i].preview != NULL &&
+            preview_wanted(transcript->previews, transcript->blocks[i].preview)) {
             *index = i;
             return true;
         }
@@ -153,11 +153,11 @@ static void put_plain(struct block *block, uint16_t style, const char *before, i
 // "cat.png  640 x 480", or what stands for a picture that is not shown.
 static void put_caption(struct block *block, bool shown, int width)
 {
-    const struct picture *picture = block->picture;
-    char *size = picture->failed       ? alloc_string("  (cannot be shown)")
-                 : picture->width == 0 ? alloc_string("")
+    const struct preview *preview = block->preview;
+    char *size = preview->failed       ? alloc_string("  (cannot be shown)")
+                 : preview->width == 0 ? alloc_string("")
                                        : alloc_printf("%s %u x %u", shown ? " " : ",",
-                                                      picture->width, picture->height);
+                                                      preview->width, preview->height);
     struct styled text, first;
 
     styled_init(&text);
@@ -234,7 +234,7 @@ static void put_reply(struct block *block, int width)
 // The lines are made again when the picture needs other ones.
 static void fit_picture(struct transcript *transcript, struct block *block)
 {
-    struct fit fit = picture_fit(transcript->pictures, block->picture, transcript->width);
+    struct fit fit = preview_fit(transcript->previews, block->preview, transcript->width);
 
     if (fit.rows != block->fit.rows)
         block->width = 0;
@@ -246,7 +246,7 @@ static struct block *laid_out(struct transcript *transcript, size_t index)
     struct block *block = &transcript->blocks[index];
     int width = transcript->width;
 
-    if (block->picture != NULL)
+    if (block->preview != NULL)
         fit_picture(transcript, block);
     if (block->width == width)
         return block;
@@ -533,13 +533,13 @@ static void paint_picture(struct transcript *transcript, struct terminal *termin
     int first = (int)(line - block->picture_line);
     int rows = block->fit.rows - first;
 
-    picture_show(transcript->pictures, terminal, block->picture, &block->fit, first,
+    preview_show(transcript->previews, terminal, block->preview, &block->fit, first,
                  rows < height ? rows : height, y, x);
 }
 
 static bool begins_picture(const struct block *block, size_t line, int row)
 {
-    return block->picture != NULL && line >= block->picture_line &&
+    return block->preview != NULL && line >= block->picture_line &&
            line < block->picture_line + (size_t)block->fit.rows &&
            (line == block->picture_line || row == 0);
 }

@@ -15,7 +15,7 @@
 #include <stddef.h>
 
 #include "ui/lines.h"
-#include "ui/pictures.h"
+#include "ui/previews.h"
 #include "ui/terminal.h"
 #include "ui/ui.h"
 
@@ -25,7 +25,7 @@ struct block {
     struct str text;
     bool streaming;
     bool unfolded;           // its reasoning is shown
-    struct picture *picture; // of an image; NULL otherwise
+    struct preview *preview; // of an image; NULL otherwise
     struct fit fit;          // in the lines below
     size_t picture_line;     // the first of the lines that it takes
     struct lines lines;
@@ -33,7 +33,7 @@ struct block {
 };
 
 struct transcript {
-    struct pictures *pictures;
+    struct previews *previews;
     struct block *blocks;
     size_t count, cap;
     bool follow;
@@ -44,8 +44,8 @@ struct transcript {
     size_t found_block, found_line;
     bool found;
 };
-// pictures: of the same screen; borrowed.
-void transcript_init(struct transcript *transcript, struct pictures *pictures);
+// previews: of the same screen; borrowed.
+void transcript_init(struct transcript *transcript, struct previews *previews);
 void transcript_release(struct transcript *transcript);
 void transcript_clear(struct transcript *transcript);
 

@@ -12,7 +12,7 @@
 // glyph.c (widths, harmlessness), theme.c, lines.c (styled text, wrapping), markdown.c,
 // table.c, highlight.c, transcript.c, composer.c (readline), paths.c (what was dropped),
 // graphics.c (what the terminal says about pictures), pixels.c, format_*.c (pictures as
-// terminals take them), encoder.c (the thread that makes them), pictures.c, overlay.c
+// terminals take them), encoder.c (the thread that makes them), previews.c, overlay.c
 // (pictures over the text), actions.def, help.c, pane.c (the list of conversations),
 // screen.c (where everything is, which key does what).
 #ifndef ORIEL_UI_UI_H

@@ -1,13 +1,13 @@
-// ui/pictures.h
+// ui/previews.h
 // SPDX-License-Identifier: MIT
 //
 // The pictures of a conversation: how large each is on this screen, its pixels while
 // there is room for them, and what is sent to the terminal to show some of its rows.
 //
-// Pixels are kept at most PICTURE_SIDE large and PICTURES_BYTES in all; those that were
+// Pixels are kept at most PREVIEW_SIDE large and PREVIEWS_BYTES in all; those that were
 // not seen for longest go, and are asked for again when they come into view.
-#ifndef ORIEL_UI_PICTURES_H
-#define ORIEL_UI_PICTURES_H
+#ifndef ORIEL_UI_PREVIEWS_H
+#define ORIEL_UI_PREVIEWS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,15 +18,15 @@
 #include "ui/terminal.h"
 #include "ui/ui.h"
 
-#define PICTURE_COLUMNS 40
-#define PICTURE_SIDE    800 // pixels
-#define PICTURES_BYTES  ((size_t)32 << 20)
+#define PREVIEW_COLUMNS 40
+#define PREVIEW_SIDE    800 // pixels
+#define PREVIEWS_BYTES  ((size_t)32 << 20)
 
-struct picture {
+struct preview {
     uint32_t width, height; // 0: not known
     bool asked;             // for its pixels, which have not come
     bool failed;            // they will not come
-    struct pixels pixels;   // as they came, but not larger than PICTURE_SIDE
+    struct pixels pixels;   // as they came, but not larger than PREVIEW_SIDE
     struct source *source;  // as they are shown; NULL: not made yet
     uint32_t number;        // of the source
     struct fit fit;         // of the source
@@ -34,41 +34,41 @@ struct picture {
     uint64_t frame; // in which it was seen last
 };
 
-struct pictures {
+struct previews {
     struct graphics graphics;
     struct encoder *encoder;
-    struct picture **kept; // those that have pixels
+    struct preview **kept; // those that have pixels
     size_t count, cap;
     uint64_t frame;
     uint32_t next_number;
     int rows;   // of the screen
     bool light; // the theme
 };
-void pictures_init(struct pictures *pictures);
-void pictures_release(struct pictures *pictures);
+void previews_init(struct previews *previews);
+void previews_release(struct previews *previews);
 
 // Before painting.
-void pictures_begin(struct pictures *pictures);
+void previews_begin(struct previews *previews);
 
-void picture_release(struct pictures *pictures, struct picture *picture);
-void picture_set(struct pictures *pictures, struct picture *picture,
+void preview_release(struct previews *previews, struct preview *preview);
+void preview_set(struct previews *previews, struct preview *preview,
                  const struct ui_picture *from);
 // Sources of all pictures are made anew: the theme, or what is known of the terminal, has
 // changed.
-void pictures_change(struct pictures *pictures);
+void previews_change(struct previews *previews);
 // What lies behind transparent pixels, if the terminal has not said it.
-void pictures_set_background(struct pictures *pictures, bool light);
+void previews_set_background(struct previews *previews, bool light);
 
 // In cells; 0 rows: it is shown as words.
-struct fit picture_fit(const struct pictures *pictures, const struct picture *picture,
+struct fit preview_fit(const struct previews *previews, const struct preview *preview,
                        int max_columns);
 // Whether its pixels should be asked for; says so once.
-bool picture_wanted(const struct pictures *pictures, struct picture *picture);
+bool preview_wanted(const struct previews *previews, struct preview *preview);
 
 // Puts rows [first, first + rows) of it on the screen at (y, x), as soon as they are
 // ready.
-void picture_show(struct pictures *pictures, struct terminal *terminal,
-                  struct picture *picture, const struct fit *fit, int first, int rows,
+void preview_show(struct previews *previews, struct terminal *terminal,
+                  struct preview *preview, const struct fit *fit, int first, int rows,
                   int y, int x);
 
 #endif
