@@ -25,7 +25,7 @@ static bool map_input(struct image_source *source, struct err *err)
     if (fstat(DECODE_INPUT_FD, &status) != 0)
         return err_set_errno(err, "cannot be read");
     if (status.st_size <= 0 || (uint64_t)status.st_size > IMAGE_INPUT_MAX)
-        return err_set(err, ERR_LIMIT, "%lld bytes", (long long)status.st_size);
+        return err_set(err, ERR_IO, "the file changed while it was read");
     bytes =
         mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, DECODE_INPUT_FD, 0);
     if (bytes == MAP_FAILED)

@@ -50,7 +50,7 @@ int picture_decode_fd(const struct picture_decode *decode);
 bool picture_decode_finish(struct picture_decode **decode, struct picture *picture,
                            struct err *err);
 
-// Kills the child. NULL-safe.
+// Kills the child, and waits until it is gone. NULL-safe.
 void picture_decode_cancel(struct picture_decode **decode);
 
 // ---------------------------------------------------------------------------

@@ -33,9 +33,19 @@
 // ---------------------------------------------------------------------------
 // Resource limits
 
+static rlim_t least(rlim_t a, rlim_t b)
+{
+    return a < b ? a : b;
+}
+
+// A limit that is lower already stays as it is.
 static bool limit(int resource, rlim_t soft, rlim_t hard)
 {
-    return setrlimit(resource, &(struct rlimit){ soft, hard }) == 0;
+    struct rlimit now;
+
+    return getrlimit(resource, &now) == 0 &&
+           setrlimit(resource, &(struct rlimit){ least(soft, now.rlim_max),
+                                                 least(hard, now.rlim_max) }) == 0;
 }
 
 static bool limit_resources(const struct sandbox_limits *limits, struct err *err)

@@ -3,13 +3,18 @@
 //
 // Pictures through the real child process: this program starts itself as one.
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -346,6 +351,71 @@ static void a_child_that_is_killed_or_hangs_is_one_line(void)
     }
 }
 
+// Denies seccomp() to this process and those that it starts.
+static bool deny_sandboxes(void)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_seccomp, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = { sizeof(filter) / sizeof(filter[0]), filter };
+
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+static void without_a_sandbox_nothing_is_decoded(void)
+{
+    int status = -1;
+    pid_t pid;
+
+    fflush(stdout);
+    pid = fork();
+    if (pid == 0) {
+        struct picture picture = { .rgba = NULL };
+        struct err err = { .code = ERR_NONE };
+        char *path = golden_path("jpeg-420.jpg");
+
+        if (!deny_sandboxes())
+            _exit(2);
+        if (picture_open(path, &picture, &err))
+            _exit(3);
+        if (strstr(err.text, "no picture is decoded without a sandbox: this system has "
+                             "no seccomp filter: Function not implemented") == NULL)
+            _exit(4);
+        _exit(0);
+    }
+    REQUIRE(pid > 0 && waitpid(pid, &status, 0) == pid);
+    CHECK_INT(status, 0);
+}
+
+// As people set them, and as the child must not try to raise them.
+static void lower_limits_are_respected(void)
+{
+    int status = -1;
+    pid_t pid;
+
+    fflush(stdout);
+    pid = fork();
+    if (pid == 0) {
+        struct picture picture = { .rgba = NULL };
+        struct err err = { .code = ERR_NONE };
+        int fd = open_golden("jpeg-420.jpg");
+        struct picture_decode *decode;
+
+        setrlimit(RLIMIT_CPU, &(struct rlimit){ 5, 5 });
+        setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+        if (setgid(65534) != 0 || setuid(65534) != 0)
+            _exit(geteuid() == 0 ? 2 : 0); // an ordinary user cannot raise limits anyway
+        decode = picture_decode_start(fd, NULL, 0, 0, &err);
+        _exit(decode != NULL && picture_decode_finish(&decode, &picture, &err) ? 0 : 3);
+    }
+    REQUIRE(pid > 0 && waitpid(pid, &status, 0) == pid);
+    CHECK_INT(status, 0);
+}
+
 static const struct test tests[] = {
     { "every picture has the expected pixels", every_picture_has_the_expected_pixels },
     { "hostile files are refused with one line at once",
@@ -359,6 +429,8 @@ static const struct test tests[] = {
     { "a large picture is reduced to fit", a_large_picture_is_reduced_to_fit },
     { "a child that is killed or hangs is one line",
       a_child_that_is_killed_or_hangs_is_one_line },
+    { "without a sandbox nothing is decoded", without_a_sandbox_nothing_is_decoded },
+    { "lower limits are respected", lower_limits_are_respected },
 };
 
 int main(int argc, char **argv)
