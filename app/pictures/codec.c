@@ -59,7 +59,7 @@ static enum image_format find_format(const struct image_source *source)
     for (enum image_format format = IMAGE_PNG; format < IMAGE_FORMATS_END; format++)
         if (codecs[format]->matches(source))
             return format;
-    return 0;
+    return IMAGE_NONE;
 }
 
 static bool check_info(const struct image_info *info, uint32_t pixels_max,
@@ -192,7 +192,7 @@ bool image_decode(const struct image_source *source, const struct image_request 
     enum image_format format = find_format(source);
     bool ok;
 
-    if (format == 0)
+    if (format == IMAGE_NONE)
         return refuse(source, err);
     ok = codecs[format]->read_info(source, &info, err) &&
          check_info(&info, request->pixels_max, err);

@@ -8,8 +8,8 @@
 // convert("RGBA"), the common ground of the published image processors, except that
 // 16-bit grey becomes its high byte (Pillow makes everything above 255 white), that a
 // transparent grey or colour of a PNG means samples as they are stored (Pillow compares
-// them with expanded ones), and that JPEG may differ by the rounding of another version
-// of the library.
+// them with expanded ones), that only EXIF turns a picture, no XMP, and that JPEG may
+// differ by the rounding of another version of the library.
 //
 // A picture is decoded whole or not at all. Everything stated by the file is hostile:
 // sides and pixels are compared with the limits before memory is taken.
@@ -54,7 +54,14 @@ extern const struct image_codec image_codec_jpeg;
 extern const struct image_codec image_codec_png;
 extern const struct image_codec image_codec_webp;
 
-enum image_format { IMAGE_PNG = 1, IMAGE_JPEG, IMAGE_WEBP, IMAGE_GIF, IMAGE_FORMATS_END };
+enum image_format {
+    IMAGE_NONE,
+    IMAGE_PNG,
+    IMAGE_JPEG,
+    IMAGE_WEBP,
+    IMAGE_GIF,
+    IMAGE_FORMATS_END
+};
 
 // "PNG" and so on, at most 7 bytes.
 const char *image_format_name(enum image_format format);

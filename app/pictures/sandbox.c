@@ -22,14 +22,6 @@
 #define OUR_ARCH AUDIT_ARCH_AARCH64
 #endif
 
-#if defined(__SANITIZE_ADDRESS__)
-#define HAVE_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define HAVE_SANITIZER 1
-#endif
-#endif
-
 // ---------------------------------------------------------------------------
 // Resource limits
 
@@ -54,7 +46,7 @@ static bool limit_resources(const struct sandbox_limits *limits, struct err *err
               limit(RLIMIT_CORE, 0, 0) && limit(RLIMIT_FSIZE, 0, 0) &&
               limit(RLIMIT_NPROC, 0, 0);
 
-#ifndef HAVE_SANITIZER // its shadow is larger than any machine
+#ifndef SANDBOX_SANITIZED // its shadow is larger than any machine
     ok = ok && limit(RLIMIT_AS, limits->memory_bytes, limits->memory_bytes);
 #endif
     return ok || err_set_errno(err, "cannot limit the process");
@@ -119,7 +111,7 @@ static bool allow_little(struct err *err)
         ALLOW(munmap),
         ALLOW(mremap),
         ALLOW(exit_group),
-#ifdef HAVE_SANITIZER // to keep its books, and to say what it found
+#ifdef SANDBOX_SANITIZED // to keep its books, and to say what it found
         ALLOW(clock_gettime),
         ALLOW(futex),
         ALLOW(getpid),
@@ -159,7 +151,7 @@ static bool allow_little(struct err *err)
 
 static bool close_all(struct err *err)
 {
-#ifdef HAVE_SANITIZER // its reports need standard error
+#ifdef SANDBOX_SANITIZED // its reports need standard error
     bool ok = close_range(0, STDERR_FILENO - 1, 0) == 0 &&
               close_range(STDERR_FILENO + 1, ~0U, 0) == 0;
 #else

@@ -16,6 +16,16 @@
 
 #include "base/err.h"
 
+// Built with AddressSanitizer the sandbox is wider: there is no limit of memory, standard
+// error stays open, and the few calls that the sanitizer makes are allowed.
+#if defined(__SANITIZE_ADDRESS__)
+#define SANDBOX_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANDBOX_SANITIZED 1
+#endif
+#endif
+
 struct sandbox_limits {
     size_t memory_bytes;  // of address space
     unsigned cpu_seconds; // then SIGXCPU, and a second later SIGKILL

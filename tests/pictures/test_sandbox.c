@@ -71,7 +71,7 @@ static int use_memory(void)
                 return 2;
             free(larger);
         }
-#ifndef __SANITIZE_ADDRESS__ // has an allocator of its own, and no limit
+#ifndef SANDBOX_SANITIZED
     if (malloc(limits.memory_bytes) != NULL)
         return 3;
     while (malloc(4000) != NULL) // small ones come from elsewhere
