@@ -82,10 +82,10 @@ class MiniCPMV(Family):
         return load(transformers.Qwen2ForCausalLM(text), self.language.weights("model."))
 
     def buckets(self, count):
-        """Of patches of a side, among the learned positions (modeling_navit_siglip.py)."""
-        boundaries = torch.arange(1 / self.places, 1.0, 1 / self.places)
-        fractions = torch.arange(0, 1 - 1e-6, 1 / count)
-        return torch.bucketize(fractions, boundaries, right=True)
+        """Of patches of a side, among the learned positions. The authors compare fractions
+        in float32; for a few counts (25, 49, ...) rounding moves a patch by one place
+        there, differently on machines with other vectors. Here it is exact."""
+        return torch.arange(count) * self.places // count
 
     def embed_tile(self, tile):
         rows, columns = tile.height // self.patch, tile.width // self.patch
@@ -114,7 +114,8 @@ class MiniCPMV(Family):
         return Picture(tiles, (1, 2), (12 * p, 8 * p))
 
     def cases(self):
-        return [single(1, 10 * self.patch, 9 * self.patch), self.sliced(2, self.patch)]
+        p = self.patch
+        return [single(1, 10 * p, 9 * p), self.sliced(2, p), single(3, 25 * p, 6 * p)]
 
     def prompts(self):
         return self.three(lambda seed, turned: self.sliced(seed, self.patch, turned))

@@ -84,7 +84,9 @@ const struct language language_vicuna = { .architecture = "llama",
                                           .chat = { vicuna_controls, vicuna_template } };
 const struct language language_smollm = { .architecture = "llama",
                                           .chat = { smollm_controls, smollm_template } };
+// Gemma 3 has no soft caps.
 const struct language language_gemma = { .architecture = "gemma3",
+                                         .features = MODEL_PLAIN_KEYS,
                                          .chat = { gemma_controls, gemma_template } };
 const struct language language_qwen2 = { .architecture = "qwen2",
                                          .chat = { qwen_controls, qwen_template } };

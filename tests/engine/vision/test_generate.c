@@ -2,11 +2,14 @@
 // SPDX-License-Identifier: MIT
 #include "tests/tap.h"
 
+#include <jansson.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/hash.h"
 #include "engine/format/gguf.h"
+#include "engine/model/vocabulary.h"
+#include "engine/text/template.h"
 #include "tests/engine/vision/generate.h"
 
 #define LANGUAGE  "test_vision_generate.gguf" // in the build folder, where tests run
@@ -126,6 +129,84 @@ static void types_are_those_that_converters_choose(void)
     clean();
 }
 
+// One user's message, a picture and a word, rendered by the file's own template.
+static bool render(const struct gguf *gguf, struct template_output *output,
+                   struct err *err)
+{
+    struct gguf_string source = { .len = 0 };
+    struct template *template =
+        gguf_get_string(gguf, "tokenizer.chat_template", &source, err)
+            ? template_parse(source.bytes, source.len, err)
+            : NULL;
+    json_t *globals =
+        json_pack("{s:s, s:b, s:[{s:s, s:[{s:s}, {s:s, s:s}]}]}", "bos_token", "<bos>",
+                  "add_generation_prompt", 1, "messages", "role", "user", "content",
+                  "type", "image", "type", "text", "text", "what");
+    bool ok =
+        template != NULL && template_render(template, globals, 0, NULL, output, err);
+
+    json_decref(globals);
+    template_destroy(&template);
+    return ok;
+}
+
+static void check_markers(const char *family, const char *rendered, const char *marker)
+{
+    struct err err = { .code = ERR_NONE };
+    struct template_output output = { .piece_count = 0 };
+
+    REQUIRE(generate(family, QUANT_F16, 1));
+    struct gguf *gguf = open_file(LANGUAGE);
+    struct tokenizer *tokenizer = gguf != NULL ? vocabulary_load(gguf, &err) : NULL;
+    str_init(&output.text, 0);
+    bool ok = tokenizer != NULL && render(gguf, &output, &err);
+    if (!ok)
+        printf("# %s: %s\n", family, err.text);
+    CHECK(ok);
+    if (ok) {
+        uint32_t id = tokenizer_find(tokenizer, marker, strlen(marker));
+
+        CHECK_STR(output.text.data, rendered);
+        CHECK(id != TOKEN_NONE && tokenizer_type(tokenizer, id) == TOKEN_CONTROL);
+    }
+    template_output_release(&output);
+    tokenizer_destroy(&tokenizer);
+    gguf_close(&gguf);
+    clean();
+}
+
+static void templates_have_a_place_for_pictures(void)
+{
+    static const struct {
+        const char *family, *rendered, *marker;
+    } cases[] = {
+        { "llava-1.5", "USER: <image>\nwhat ASSISTANT:", "<image>" },
+        { "idefics3", "<|im_start|>User: <image>what<end_of_utterance>\nAssistant:",
+          "<row_6_col_6>" },
+        { "gemma3",
+          "<bos><start_of_turn>user\n<start_of_image>what<end_of_turn>\n"
+          "<start_of_turn>model\n",
+          "<end_of_image>" },
+        { "qwen2.5vl",
+          "<|im_start|>user\n<|vision_start|><|image_pad|><|vision_end|>what<|im_end|>\n"
+          "<|im_start|>assistant\n",
+          "<|image_pad|>" },
+        { "internvl",
+          "<|im_start|>user\n<IMG_CONTEXT>\nwhat<|im_end|>\n<|im_start|>assistant\n",
+          "</img>" },
+        { "pixtral", "[INST][IMG]what[/INST]", "[IMG_BREAK]" },
+        { "minicpmv",
+          "<|im_start|>user\n(<image>./</image>)\nwhat<|im_end|>\n"
+          "<|im_start|>assistant\n",
+          "<slice>" },
+        { "lfm2vl", "<|im_start|>user\n<image>what<|im_end|>\n<|im_start|>assistant\n",
+          "<|img_row_6_col_6|>" },
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        check_markers(cases[i].family, cases[i].rendered, cases[i].marker);
+}
+
 static void refuses_an_unknown_family(void)
 {
     struct vision_recipe recipe = { "kosmos", QUANT_F32, 1 };
@@ -143,6 +224,7 @@ static const struct test tests[] = {
     { "old files swap the names of the feed-forward part",
       old_files_swap_the_names_of_the_feed_forward_part },
     { "types are those that converters choose", types_are_those_that_converters_choose },
+    { "templates have a place for pictures", templates_have_a_place_for_pictures },
     { "refuses an unknown family", refuses_an_unknown_family },
 };
 
