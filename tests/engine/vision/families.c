@@ -102,7 +102,7 @@ static void put_gemma3_projector(struct vision_build *build)
 
 static void put_qwen2vl_keys(struct vision_build *build)
 {
-    put_widths(build, build->language_width);
+    put_widths(build, build->recipe->old_names ? 0 : build->language_width);
 }
 
 static void put_qwen25vl_keys(struct vision_build *build)

@@ -10,6 +10,30 @@
 #include "base/alloc.h"
 #include "tests/engine/model/random.h"
 
+// The early name of a tensor.
+static const char *old_name(char text[80], const char *name)
+{
+    const char *up = strstr(name, "ffn_up."), *down = strstr(name, "ffn_down.");
+    const char *at = up != NULL ? up : down;
+
+    if (at == NULL)
+        return name;
+    snprintf(text, 80, "%.*s%s%s", (int)(at - name), name,
+             up != NULL ? "ffn_down" : "ffn_up", strchr(at, '.'));
+    return text;
+}
+
+static void write_tensor(struct vision_build *build, const char *name, uint32_t type,
+                         uint32_t rank, const uint64_t *shape, const void *bytes,
+                         size_t size)
+{
+    bool old = build->recipe->old_names || (build->family->options & VISION_LEGACY) != 0;
+    char text[80];
+
+    gguf_write_tensor(&build->writer, old ? old_name(text, name) : name, type, rank,
+                      shape, bytes, size);
+}
+
 void put_tensor(struct vision_build *build, const char *name, enum quant_type type,
                 uint32_t rank, const uint64_t *shape, double deviation)
 {
@@ -23,7 +47,7 @@ void put_tensor(struct vision_build *build, const char *name, enum quant_type ty
     uint8_t *bytes = alloc_array(size, 1);
     random_init(&random, build->recipe->seed, name);
     random_weights(&random, type, deviation, count, bytes);
-    gguf_write_tensor(&build->writer, name, type, rank, shape, bytes, size);
+    write_tensor(build, name, type, rank, shape, bytes, size);
     free(bytes);
 }
 
@@ -36,8 +60,8 @@ void put_vector(struct vision_build *build, const char *name, uint64_t count,
     random_init(&random, build->recipe->seed, name);
     for (size_t i = 0; i < count; i++)
         values[i] = (float)(middle + deviation * random_normal(&random));
-    gguf_write_tensor(&build->writer, name, QUANT_F32, 1, &count, values,
-                      (size_t)count * sizeof(*values));
+    write_tensor(build, name, QUANT_F32, 1, &count, values,
+                 (size_t)count * sizeof(*values));
     free(values);
 }
 
@@ -143,17 +167,16 @@ static void put_attention(struct vision_build *build, unsigned layer)
 static void put_feed_forward(struct vision_build *build, unsigned layer)
 {
     const struct vision_family *family = build->family;
-    bool swapped = (family->options & VISION_LEGACY) != 0;
     bool bias = (family->options & VISION_BIASES) != 0;
     char text[64];
 
     if ((family->options & VISION_GATED) != 0)
         put_linear(build, in_layer(text, layer, "ffn_gate"), family->width, family->inner,
                    bias);
-    put_linear(build, in_layer(text, layer, swapped ? "ffn_down" : "ffn_up"),
-               family->width, family->inner, bias);
-    put_linear(build, in_layer(text, layer, swapped ? "ffn_up" : "ffn_down"),
-               family->inner, family->width, bias);
+    put_linear(build, in_layer(text, layer, "ffn_up"), family->width, family->inner,
+               bias);
+    put_linear(build, in_layer(text, layer, "ffn_down"), family->inner, family->width,
+               bias);
 }
 
 static void put_layer(struct vision_build *build, unsigned layer)

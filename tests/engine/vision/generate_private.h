@@ -12,7 +12,7 @@
 #include "tests/engine/vision/generate.h"
 
 enum vision_option {
-    VISION_LEGACY = 1 << 0,     // written by the old scripts: ffn_down and ffn_up swapped
+    VISION_LEGACY = 1 << 0,     // written by the old scripts
     VISION_RMS = 1 << 1,        // norms without mean and bias
     VISION_GATED = 1 << 2,      // ffn_gate
     VISION_FUSED = 1 << 3,      // attn_qkv

@@ -17,7 +17,7 @@
 
 static bool generate(const char *family, enum quant_type type, uint64_t seed)
 {
-    struct vision_recipe recipe = { family, type, seed };
+    struct vision_recipe recipe = { .family = family, .type = type, .seed = seed };
     struct err err = { .code = ERR_NONE };
     bool ok = vision_generate(&recipe, LANGUAGE, PROJECTOR, &err);
 
@@ -209,7 +209,7 @@ static void templates_have_a_place_for_pictures(void)
 
 static void refuses_an_unknown_family(void)
 {
-    struct vision_recipe recipe = { "kosmos", QUANT_F32, 1 };
+    struct vision_recipe recipe = { .family = "kosmos", .seed = 1 };
     struct err err;
 
     CHECK(!vision_generate(&recipe, LANGUAGE, PROJECTOR, &err));
