@@ -29,6 +29,12 @@ static const struct preference preferences[] = {
     { "matvec", { "q4h_texel", "q4h" } },
     { "matmul", { "q4h_texel", "q4h" } },
     { "embed", { "q4h" } },
+    { "layer_norm", { "subgroup", "shared" } },
+    { "activate", { "f32" } },
+    { "add", { "f32" } },
+    { "merge", { "f32" } },
+    { "vision_heads", { "f32" } },
+    { "vision_attention", { "texel", "buffer" } },
 };
 
 static const struct shader *choose(const struct gpu_traits *traits,
@@ -178,6 +184,136 @@ bool kernel_glu(struct gpu *gpu, struct gpu_recording *recording,
     return kernel != NULL &&
            gpu_record(recording, kernel, bindings, 2, &push, sizeof(push),
                       groups(call->width, constants[0]), call->items, 1, err);
+}
+
+bool kernel_layer_norm(struct gpu *gpu, struct gpu_recording *recording,
+                       const struct layer_norm_call *call, struct err *err)
+{
+    const char *variant = variant_of(gpu, "layer_norm");
+    uint32_t workgroup = row_workgroup(gpu, variant);
+    struct {
+        uint32_t width, stride;
+        float epsilon;
+    } push = { call->width, call->stride, call->epsilon };
+    struct gpu_binding bindings[] = {
+        { call->x, 0, 0 },
+        { call->weight, 0, 0 },
+        { call->bias, 0, 0 },
+        { call->y, 0, 0 },
+    };
+    struct gpu_kernel *kernel =
+        gpu_kernel(gpu, "layer_norm", variant, &workgroup, 1, err);
+
+    return kernel != NULL && gpu_record(recording, kernel, bindings, 4, &push,
+                                        sizeof(push), call->rows, 1, 1, err);
+}
+
+bool kernel_activate(struct gpu *gpu, struct gpu_recording *recording,
+                     const struct activate_call *call, struct err *err)
+{
+    uint32_t constants[] = { flat_workgroup(gpu), call->activation };
+    struct {
+        uint32_t width, stride;
+    } push = { call->width, call->stride };
+    struct gpu_binding binding = { call->x, 0, 0 };
+    struct gpu_kernel *kernel =
+        gpu_kernel(gpu, "activate", variant_of(gpu, "activate"), constants, 2, err);
+
+    return kernel != NULL &&
+           gpu_record(recording, kernel, &binding, 1, &push, sizeof(push),
+                      groups(call->width, constants[0]), call->items, 1, err);
+}
+
+bool kernel_add(struct gpu *gpu, struct gpu_recording *recording,
+                const struct add_call *call, struct err *err)
+{
+    uint32_t constants[] = { flat_workgroup(gpu), call->scale != NULL };
+    struct {
+        uint32_t width, x_stride, y_stride;
+    } push = { call->width, call->x_stride, call->y_stride };
+    struct gpu_binding bindings[] = {
+        { call->x, 0, 0 },
+        { call->scale != NULL ? call->scale : call->x, 0, 0 }, // or a stand-in
+        { call->y, 0, 0 },
+    };
+    struct gpu_kernel *kernel =
+        gpu_kernel(gpu, "add", variant_of(gpu, "add"), constants, 2, err);
+
+    return kernel != NULL &&
+           gpu_record(recording, kernel, bindings, 3, &push, sizeof(push),
+                      groups(call->width, constants[0]), call->items, 1, err);
+}
+
+bool kernel_merge(struct gpu *gpu, struct gpu_recording *recording,
+                  const struct merge_call *call, struct err *err)
+{
+    uint32_t constants[] = { flat_workgroup(gpu), call->pool, call->interleaved };
+    uint32_t width = call->pool ? call->width : call->width * call->parts;
+    struct {
+        uint32_t width, parts, x_stride, y_stride;
+    } push = { call->width, call->parts, call->x_stride, call->y_stride };
+    struct gpu_binding bindings[] = { { call->x, 0, 0 }, { call->y, 0, 0 } };
+    struct gpu_kernel *kernel =
+        gpu_kernel(gpu, "merge", variant_of(gpu, "merge"), constants, 3, err);
+
+    return kernel != NULL &&
+           gpu_record(recording, kernel, bindings, 2, &push, sizeof(push),
+                      groups(width, constants[0]), call->items, 1, err);
+}
+
+bool kernel_vision_heads(struct gpu *gpu, struct gpu_recording *recording,
+                         const struct vision_heads_call *call, struct err *err)
+{
+    uint32_t constants[] = { flat_workgroup(gpu), call->head_dim, call->angles != NULL,
+                             call->split };
+    struct {
+        uint32_t heads, stride, column, room, first;
+    } push = { call->heads, call->stride, call->column, call->room, call->first };
+    struct gpu_binding bindings[] = {
+        { call->x, 0, 0 },
+        { call->angles != NULL ? call->angles : call->x, 0, 0 }, // or a stand-in
+        { call->y, 0, 0 },
+    };
+    struct gpu_kernel *kernel = gpu_kernel(
+        gpu, "vision_heads", variant_of(gpu, "vision_heads"), constants, 4, err);
+
+    return kernel != NULL &&
+           gpu_record(recording, kernel, bindings, 3, &push, sizeof(push),
+                      groups(call->heads * call->head_dim / 2, constants[0]),
+                      call->tokens, 1, err);
+}
+
+static uint32_t vision_workgroup(const struct gpu *gpu)
+{
+    return gpu_traits(gpu)->type == GPU_CPU ? 8 : 32;
+}
+
+uint32_t kernel_vision_block(const struct gpu *gpu)
+{
+    bool texel = strcmp(variant_of(gpu, "vision_attention"), "texel") == 0;
+
+    return vision_workgroup(gpu) * (texel ? 4 : 1); // TOKENS of the variant
+}
+
+bool kernel_vision_attention(struct gpu *gpu, struct gpu_recording *recording,
+                             const struct vision_attention_call *call, struct err *err)
+{
+    uint32_t constants[] = { vision_workgroup(gpu), call->head_dim };
+    struct {
+        uint32_t query_room, key_room, stride, first_block, first_query, first_column;
+        float scale;
+    } push = { call->query_room,  call->key_room,     call->stride, call->first_block,
+               call->first_query, call->first_column, call->scale };
+    struct gpu_binding bindings[] = {
+        { call->queries, 0, 0 }, { call->keys, 0, 0 }, { call->values, 0, 0 },
+        { call->blocks, 0, 0 },  { call->y, 0, 0 },
+    };
+    struct gpu_kernel *kernel = gpu_kernel(
+        gpu, "vision_attention", variant_of(gpu, "vision_attention"), constants, 2, err);
+
+    return kernel != NULL &&
+           gpu_record(recording, kernel, bindings, 5, &push, sizeof(push), call->heads,
+                      call->block_count, 1, err);
 }
 
 bool kernel_route(struct gpu *gpu, struct gpu_recording *recording,

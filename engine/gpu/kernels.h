@@ -49,7 +49,8 @@ struct attention_call {
 bool kernel_attention(struct gpu *gpu, struct gpu_recording *recording,
                       const struct attention_call *call, struct err *err);
 
-enum kernel_activation { KERNEL_SILU, KERNEL_GELU_TANH };
+// The numbers of shaders/include/activation.glsl.
+enum kernel_activation { KERNEL_SILU, KERNEL_GELU_TANH, KERNEL_GELU, KERNEL_GELU_QUICK };
 
 struct glu_call {
     const struct gpu_buffer *x, *y;
@@ -58,6 +59,64 @@ struct glu_call {
 };
 bool kernel_glu(struct gpu *gpu, struct gpu_recording *recording,
                 const struct glu_call *call, struct err *err);
+
+struct layer_norm_call {
+    const struct gpu_buffer *x, *weight, *bias, *y;
+    uint32_t width, stride, rows;
+    float epsilon;
+};
+bool kernel_layer_norm(struct gpu *gpu, struct gpu_recording *recording,
+                       const struct layer_norm_call *call, struct err *err);
+
+struct activate_call {
+    const struct gpu_buffer *x; // in place
+    enum kernel_activation activation;
+    uint32_t width, stride, items;
+};
+bool kernel_activate(struct gpu *gpu, struct gpu_recording *recording,
+                     const struct activate_call *call, struct err *err);
+
+struct add_call {
+    const struct gpu_buffer *x, *y;
+    const struct gpu_buffer *scale; // or NULL
+    uint32_t width, x_stride, y_stride, items;
+};
+bool kernel_add(struct gpu *gpu, struct gpu_recording *recording,
+                const struct add_call *call, struct err *err);
+
+struct merge_call {
+    const struct gpu_buffer *x, *y;
+    uint32_t width, parts, x_stride, y_stride, items;
+    bool pool, interleaved;
+};
+bool kernel_merge(struct gpu *gpu, struct gpu_recording *recording,
+                  const struct merge_call *call, struct err *err);
+
+struct vision_heads_call {
+    const struct gpu_buffer *x, *y;
+    const struct gpu_buffer *angles; // NULL: nothing turns
+    uint32_t heads, head_dim, stride, column, room;
+    uint32_t first, tokens;
+    bool split; // pairs (i, i + head_dim / 2)
+};
+bool kernel_vision_heads(struct gpu *gpu, struct gpu_recording *recording,
+                         const struct vision_heads_call *call, struct err *err);
+
+// (first query, how many, first position, end of positions)
+typedef uint32_t vision_block[4];
+
+struct vision_attention_call {
+    const struct gpu_buffer *queries, *keys, *values, *blocks, *y;
+    uint32_t heads, head_dim, query_room, key_room, stride;
+    uint32_t first_block, block_count;
+    uint32_t first_query, first_column;
+    float scale;
+};
+bool kernel_vision_attention(struct gpu *gpu, struct gpu_recording *recording,
+                             const struct vision_attention_call *call, struct err *err);
+
+// The most queries of a block.
+uint32_t kernel_vision_block(const struct gpu *gpu);
 
 struct route_call {
     const struct gpu_buffer *scores, *chosen, *weights;

@@ -130,6 +130,33 @@ void reference_gate(enum reference_activation activation, const float *gate,
         y[i] = (float)(activate(activation, (double)gate[i]) * (double)up[i]);
 }
 
+static void pool(const float *x, float *y, size_t parts, size_t columns)
+{
+    for (size_t i = 0; i < columns; i++) {
+        double sum = 0;
+
+        for (size_t j = 0; j < parts; j++)
+            sum += (double)x[j * columns + i];
+        y[i] = (float)(sum / (double)parts);
+    }
+}
+
+void reference_merge(enum reference_merge how, const float *x, float *y, size_t items,
+                     size_t parts, size_t columns)
+{
+    for (size_t item = 0; item < items; item++, x += parts * columns) {
+        if (how == REFERENCE_POOLED) {
+            pool(x, y + item * columns, parts, columns);
+            continue;
+        }
+        for (size_t j = 0; j < parts; j++)
+            for (size_t i = 0; i < columns; i++)
+                y[item * parts * columns +
+                  (how == REFERENCE_INTERLEAVED ? i * parts + j : j * columns + i)] =
+                    x[j * columns + i];
+    }
+}
+
 void reference_soft_cap(const float *x, float *y, size_t count, double cap)
 {
     for (size_t i = 0; i < count; i++)

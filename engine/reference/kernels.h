@@ -57,6 +57,13 @@ void reference_activate(enum reference_activation activation, const float *x, fl
 void reference_gate(enum reference_activation activation, const float *gate,
                     const float *up, float *y, size_t count);
 
+// Rows that become one: y[items][parts * columns], row j * columns + i of an item is
+// x[item * parts + j][i] (interleaved: i * parts + j); or pooled, y[items][columns],
+// their mean.
+enum reference_merge { REFERENCE_SIDE_BY_SIDE, REFERENCE_INTERLEAVED, REFERENCE_POOLED };
+void reference_merge(enum reference_merge how, const float *x, float *y, size_t items,
+                     size_t parts, size_t columns);
+
 // y[count] = cap * tanh(x / cap) (arXiv:2408.00118).
 void reference_soft_cap(const float *x, float *y, size_t count, double cap);
 
