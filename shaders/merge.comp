@@ -12,6 +12,7 @@ layout(push_constant) uniform Push {
     uint parts;
     uint x_stride;
     uint y_stride;
+    uint first; // row of y
 } push;
 
 layout(set = 0, binding = 0, std430) readonly buffer X { float x[]; };
@@ -35,5 +36,5 @@ void main()
     } else {
         value = x[(row0 + i / push.width) * push.x_stride + i % push.width];
     }
-    y[gl_WorkGroupID.y * push.y_stride + i] = value;
+    y[(push.first + gl_WorkGroupID.y) * push.y_stride + i] = value;
 }

@@ -16,6 +16,7 @@ layout(push_constant) uniform Push {
     uint stride; // floats from row to row, of both
     float epsilon;
     uint first; // row
+    uint column; // where the values begin in a row
 } push;
 
 layout(set = 0, binding = 0, std430) readonly buffer X { float x[]; };
@@ -25,7 +26,7 @@ layout(set = 0, binding = 2, std430) buffer Y { float y[]; };
 void main()
 {
     uint lane = gl_LocalInvocationID.x;
-    uint row0 = (push.first + gl_WorkGroupID.x) * push.stride;
+    uint row0 = (push.first + gl_WorkGroupID.x) * push.stride + push.column;
     float squares = 0.0;
 
     for (uint c = lane; c < push.width; c += WORKGROUP)

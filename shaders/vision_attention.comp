@@ -24,7 +24,8 @@ layout(push_constant) uniform Push {
     uint stride;
     uint first_block;
     uint first_query;  // goes to row 0 of y
-    uint first_column; // of y, for the first head
+    uint first_head;   // that this dispatch computes
+    uint first_column; // of y, for head 0
     float scale;
 } push;
 
@@ -40,8 +41,9 @@ const float LOWEST = -3.0e38;
 void main()
 {
     uvec4 block = blocks[push.first_block + gl_WorkGroupID.y];
-    uint query0 = gl_WorkGroupID.x * push.query_room + block.x;
-    uint key0 = gl_WorkGroupID.x * push.key_room;
+    uint head = push.first_head + gl_WorkGroupID.x;
+    uint query0 = head * push.query_room + block.x;
+    uint key0 = head * push.key_room;
     vec4 query[TOKENS][UNITS], sums[TOKENS][UNITS];
     float highest[TOKENS], total[TOKENS];
 
@@ -100,7 +102,7 @@ void main()
     for (uint t = 0; t < TOKENS; t++) {
         uint within = gl_LocalInvocationID.x + t * WORKGROUP;
         uint at = (block.x + within - push.first_query) * push.stride + push.first_column +
-                  gl_WorkGroupID.x * HEAD_DIM;
+                  head * HEAD_DIM;
 
         if (within >= block.y)
             continue;

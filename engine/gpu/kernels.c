@@ -100,8 +100,8 @@ bool kernel_rms_norm(struct gpu *gpu, struct gpu_recording *recording,
     struct {
         uint32_t width, stride;
         float epsilon;
-        uint32_t first;
-    } push = { call->width, call->stride, call->epsilon, call->first };
+        uint32_t first, column;
+    } push = { call->width, call->stride, call->epsilon, call->first, call->column };
     struct gpu_binding bindings[] = { { call->x, 0, 0 },
                                       { call->weight, 0, 0 },
                                       { call->y, 0, 0 } };
@@ -250,8 +250,8 @@ bool kernel_merge(struct gpu *gpu, struct gpu_recording *recording,
     uint32_t constants[] = { flat_workgroup(gpu), call->pool, call->interleaved };
     uint32_t width = call->pool ? call->width : call->width * call->parts;
     struct {
-        uint32_t width, parts, x_stride, y_stride;
-    } push = { call->width, call->parts, call->x_stride, call->y_stride };
+        uint32_t width, parts, x_stride, y_stride, first;
+    } push = { call->width, call->parts, call->x_stride, call->y_stride, call->first };
     struct gpu_binding bindings[] = { { call->x, 0, 0 }, { call->y, 0, 0 } };
     struct gpu_kernel *kernel =
         gpu_kernel(gpu, "merge", variant_of(gpu, "merge"), constants, 3, err);
@@ -300,10 +300,11 @@ bool kernel_vision_attention(struct gpu *gpu, struct gpu_recording *recording,
 {
     uint32_t constants[] = { vision_workgroup(gpu), call->head_dim };
     struct {
-        uint32_t query_room, key_room, stride, first_block, first_query, first_column;
+        uint32_t query_room, key_room, stride, first_block, first_query, first_head;
+        uint32_t first_column;
         float scale;
-    } push = { call->query_room,  call->key_room,     call->stride, call->first_block,
-               call->first_query, call->first_column, call->scale };
+    } push = { call->query_room,  call->key_room,   call->stride,       call->first_block,
+               call->first_query, call->first_head, call->first_column, call->scale };
     struct gpu_binding bindings[] = {
         { call->queries, 0, 0 }, { call->keys, 0, 0 }, { call->values, 0, 0 },
         { call->blocks, 0, 0 },  { call->y, 0, 0 },

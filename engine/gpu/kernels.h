@@ -20,6 +20,7 @@ struct rms_norm_call {
     const struct gpu_buffer *x, *weight, *y;
     uint32_t width, stride;
     uint32_t first, rows; // rows [first, first + rows) of x and y
+    uint32_t column;      // where the values begin in a row
     float epsilon;
     bool accumulate; // y += instead of y =
 };
@@ -87,6 +88,7 @@ bool kernel_add(struct gpu *gpu, struct gpu_recording *recording,
 struct merge_call {
     const struct gpu_buffer *x, *y;
     uint32_t width, parts, x_stride, y_stride, items;
+    uint32_t first; // row of y
     bool pool, interleaved;
 };
 bool kernel_merge(struct gpu *gpu, struct gpu_recording *recording,
@@ -107,7 +109,8 @@ typedef uint32_t vision_block[4];
 
 struct vision_attention_call {
     const struct gpu_buffer *queries, *keys, *values, *blocks, *y;
-    uint32_t heads, head_dim, query_room, key_room, stride;
+    uint32_t head_dim, query_room, key_room, stride;
+    uint32_t first_head, heads; // that this call computes
     uint32_t first_block, block_count;
     uint32_t first_query, first_column;
     float scale;
