@@ -1,10 +1,11 @@
 // engine/vision/projector_arrange.c
 // SPDX-License-Identifier: MIT
 //
-// Embeddings in the order of the prompt. Mostly those of one tile after another; Pixtral
-// ends each line of a picture but the last; LLaVA 1.6 puts the cut tiles together again,
-// takes away what was padding, and ends each line
-// (LlavaNextForConditionalGeneration.pack_image_features in `transformers`).
+// Embeddings in the order of the prompt. Mostly those of one tile after another;
+// LLaVA 1.6 puts the cut tiles together again, takes away what was padding, and ends each
+// line (LlavaNextForConditionalGeneration.pack_image_features in `transformers`).
+// Pixtral's lines end in a token of the prompt, so the embedding of it in the file is not
+// needed.
 #include "engine/vision/encoder_private.h"
 
 #include <math.h>
@@ -58,12 +59,6 @@ static bool has_newlines(const struct vision_encoder *encoder)
     return encoder->weights.newline != NULL && encoder->params.pinpoint_count > 0;
 }
 
-static uint32_t lines_of(const struct vision_params *params,
-                         const struct vision_tile *tile)
-{
-    return tile->height / (params->patch_size * params->merge);
-}
-
 uint32_t vision_arranged_count(const struct vision_encoder *encoder,
                                const struct vision_input *input)
 {
@@ -75,8 +70,6 @@ uint32_t vision_arranged_count(const struct vision_encoder *encoder,
         if (has_newlines(encoder) && !tile->overview && input->grid_rows > 0)
             continue;
         count += vision_tile_outputs(&encoder->params, tile);
-        if (encoder->weights.line_break != NULL)
-            count += lines_of(&encoder->params, tile) - 1;
     }
     if (has_newlines(encoder)) {
         struct crop crop = { .rows = 1 };
@@ -150,20 +143,8 @@ void vision_arrange(const struct vision_encoder *encoder,
 {
     size_t width = vision_encoder_output_width(encoder);
 
-    if (has_newlines(encoder)) {
+    if (has_newlines(encoder))
         arrange_llava(encoder, input, raw, embeddings);
-        return;
-    }
-    for (size_t i = 0; i < input->tile_count; i++) {
-        const struct vision_tile *tile = &input->tiles[i];
-        size_t count = vision_tile_outputs(&encoder->params, tile) * width;
-        uint32_t lines =
-            encoder->weights.line_break != NULL ? lines_of(&encoder->params, tile) : 1;
-
-        for (uint32_t line = 0; line < lines; line++, raw += count / lines) {
-            embeddings = put(embeddings, raw, count / lines);
-            if (line + 1 < lines)
-                embeddings = put(embeddings, encoder->weights.line_break, width);
-        }
-    }
+    else
+        memcpy(embeddings, raw, input->embedding_count * width * sizeof(*embeddings));
 }

@@ -40,7 +40,7 @@ static bool count_bytes(void *user, uint64_t bytes)
 static const struct gguf_tensor *find(const struct loader *loader, const char *base,
                                       const char *end)
 {
-    char name[NAME_BYTES];
+    char name[NAME_BYTES + 16];
 
     snprintf(name, sizeof(name), "%s%s", base, end);
     return gguf_find(loader->gguf, name);
@@ -443,11 +443,6 @@ static bool load_pixtral(struct loader *loader, uint64_t merged)
     const struct vision_params *p = loader->params;
     struct vision_weights *w = loader->weights;
 
-    if (!load_host(loader, "v.token_embd.img_break", p->projection_width, 1,
-                   &w->line_break))
-        return false;
-    if (w->line_break == NULL)
-        return missing(loader, "v.token_embd.img_break", "");
     if (p->merge > 1 &&
         (!load_norm(loader, "mm.input_norm", p->width, true, &w->input_norm) ||
          !load_linear(loader, "mm.patch_merger", merged, p->width, &w->patch_merger)))
@@ -607,6 +602,5 @@ void vision_weights_release(struct gpu *gpu, const struct vision_params *params,
     free(weights->positions);
     free(weights->class_embedding);
     free(weights->newline);
-    free(weights->line_break);
     *weights = (struct vision_weights){ .layers = NULL };
 }

@@ -62,7 +62,7 @@ struct vision_weights {
     struct vision_mlp mlp;
     struct vision_mlp *deepstack; // params->deepstack_count of them
     struct vision_resampler resampler;
-    float *newline, *line_break; // [projection_width] or NULL
+    float *newline; // LLaVA 1.6: [projection_width] or NULL
 };
 
 typedef bool vision_weights_progress(void *user, double fraction);
