@@ -208,6 +208,7 @@ static bool write_cast(struct replay *replay, struct err *err)
 struct player {
     struct replay *replay;
     struct ui *ui;
+    struct picture_blocks pictures;
     struct sessions_event event; // the next one, when have is set
     bool have, paused, quit;
     int quit_signal;
@@ -241,7 +242,7 @@ static void show_event(struct player *player)
 
     switch (event->kind) {
     case REPLAY_MESSAGE:
-        controller_show_message(player->ui, event->message);
+        controller_show_message(&player->pictures, event->message);
         break;
     case REPLAY_REPLY_BEGIN:
         player->block =
@@ -254,10 +255,10 @@ static void show_event(struct player *player)
         ui_append(player->ui, player->block, event->text, event->text_len);
         break;
     case REPLAY_IMAGE:
-        ui_add_block(player->ui,
-                     &(struct ui_block){ .kind = UI_BLOCK_IMAGE,
-                                         .text = event->part->image_name,
-                                         .text_len = strlen(event->part->image_name) });
+        picture_blocks_add(&player->pictures, event->part, NULL, NULL);
+        player->block = ui_add_block( // its text goes on below
+            player->ui,
+            &(struct ui_block){ .kind = UI_BLOCK_REPLY, .text = "", .streaming = true });
         break;
     case REPLAY_REPLY_END:
         meta = controller_meta(event->message);
@@ -338,6 +339,8 @@ static void on_event(struct player *player, const struct ui_event *event)
 {
     if (event->kind == UI_EVENT_KEY)
         on_key(player, event->text);
+    else if (event->kind == UI_EVENT_PICTURE)
+        picture_blocks_want(&player->pictures, event->block);
     else if (event->kind == UI_EVENT_SIGNAL)
         player->quit_signal = event->signal;
     if (event->kind == UI_EVENT_SIGNAL ||
@@ -357,6 +360,7 @@ static bool play_screen(struct replay *replay, struct err *err)
         ui_open(&(struct ui_params){ .theme = replay->theme, .viewer = true }, err);
     if (player.ui == NULL)
         return false;
+    picture_blocks_init(&player.pictures, player.ui, replay->sessions);
     while (!player.quit) {
         int timeout = ui_timeout_ms(player.ui);
 
@@ -367,7 +371,9 @@ static bool play_screen(struct replay *replay, struct err *err)
         ui_read(player.ui);
         while (ui_next(player.ui, &event))
             on_event(&player, &event);
+        picture_blocks_tick(&player.pictures);
     }
+    picture_blocks_release(&player.pictures);
     ui_close(&player.ui);
     if (player.quit_signal != 0) {
         signal(player.quit_signal, SIG_DFL);

@@ -26,6 +26,7 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "app/clipboard.h"
 #include "app/messages.h"
 #include "app/output.h"
 #include "base/alloc.h"
@@ -77,7 +78,7 @@ void controller_status(struct controller *c)
                              .state = state_name(c),
                              .busy = controller_busy(c),
                              .title = c->title,
-                             .model = known ? c->info.model_name : NULL,
+                             .model = known ? c->model_name : NULL,
                              .device = known ? c->info.device_name : NULL,
                              .context_used = c->prompt_tokens + c->token_count,
                              .context_tokens = known ? c->info.context_tokens : 0,
@@ -133,6 +134,8 @@ static void finish_reply(struct controller *c, const struct sessions_reply_end *
     c->end_error = end->error != NULL ? alloc_string(end->error) : NULL;
     c->end = *end;
     c->end.error = c->end_error;
+    if (end->state != MESSAGE_DONE)
+        controller_unqueue(c); // it was written in the hope of a reply
     save_end(c);
 }
 
@@ -197,6 +200,12 @@ static void opened(struct controller *c, json_t *result)
     json_decref(c->opened);
     c->opened = result;
     c->info = info;
+    c->blind_told = false;
+    free(c->model_name);
+    c->model_name = models_installed_name(c->model.files.path);
+    if (c->model_name == NULL)
+        c->model_name = alloc_string(info.model_name);
+    controller_blind(c);
     enter(c, STATE_READY, "");
     if (c->reply_due)
         controller_begin_reply(c);
@@ -337,7 +346,7 @@ static bool begin_record(struct controller *c, struct err *err)
                                     &(struct sessions_reply_params){
                                         .conversation = c->conversation,
                                         .parent = question->id,
-                                        .model_name = c->info.model_name,
+                                        .model_name = c->model_name,
                                         .device = c->info.device_name,
                                         .build = PACKAGE_VERSION,
                                         .settings = &c->settings,
@@ -346,7 +355,7 @@ static bool begin_record(struct controller *c, struct err *err)
     if (c->reply == NULL)
         return false;
     c->block = ui_add_block(c->ui, &(struct ui_block){ .kind = UI_BLOCK_REPLY,
-                                                       .label = c->info.model_name,
+                                                       .label = c->model_name,
                                                        .text = "",
                                                        .streaming = true });
     return true;
@@ -446,6 +455,8 @@ static int timeout_ms(const struct controller *c, int64_t now)
         until = earlier(until, c->flushed_ns + SESSIONS_FLUSH_NS);
     if (c->draft_dirty)
         until = earlier(until, c->draft_ns + DRAFT_NS);
+    if (c->clipboard != NULL)
+        until = earlier(until, clipboard_deadline_ns(c->clipboard));
     if (ui_entries_visible(c->ui))
         until = earlier(until, c->listed_ns + LIST_NS);
     if (until == INT64_MAX)
@@ -457,15 +468,55 @@ static int timeout_ms(const struct controller *c, int64_t now)
 // ---------------------------------------------------------------------------
 // The person
 
+static bool must_wait(const struct controller *c)
+{
+    return controller_busy(c) || c->reply != NULL || c->reply_due ||
+           c->attaching_count > 0 || c->clipboard != NULL;
+}
+
+// Several that wait become one.
+static void queue(struct controller *c, const char *text)
+{
+    char *before = c->queued;
+
+    c->queued = alloc_printf("%s%s%s", before != NULL ? before : "",
+                             before != NULL ? "\n" : "", text);
+    free(before);
+    ui_set_queued(c->ui, c->queued);
+    c->draft_dirty = true;
+    controller_save_draft(c);
+}
+
+void controller_unqueue(struct controller *c)
+{
+    char *text;
+
+    if (c->queued == NULL)
+        return;
+    text = alloc_printf("%s%s%s", c->queued, ui_message(c->ui)[0] != '\0' ? "\n" : "",
+                        ui_message(c->ui));
+    ui_set_message(c->ui, text);
+    ui_set_queued(c->ui, NULL);
+    free(text);
+    free(c->queued);
+    c->queued = NULL;
+}
+
 static void on_send(struct controller *c, const char *text)
 {
     struct err err = { 0 };
 
-    if (controller_busy(c) || c->reply != NULL || c->reply_due) {
+    if (c->reply_due && c->state == STATE_DOWN) {
         ui_set_message(c->ui, text); // nothing that was typed is lost
-        if (c->reply_due)
-            ui_notice(c->ui, c->state == STATE_DOWN ? "There is no model: /model MODEL"
-                                                    : "Wait until the model is loaded.");
+        ui_notice(c->ui, "There is no model: /model MODEL");
+        return;
+    }
+    if (must_wait(c)) {
+        queue(c, text);
+        return;
+    }
+    if (controller_blind(c)) {
+        ui_set_message(c->ui, text);
         return;
     }
     if (!controller_send(c, text, &err)) {
@@ -497,10 +548,10 @@ static void on_event(struct controller *c, const struct ui_event *event)
     case UI_EVENT_KEY:
         break; // only a viewer gets keys
     case UI_EVENT_PICTURE:
-        ui_set_picture(c->ui, event->block, NULL);
+        picture_blocks_want(&c->pictures, event->block);
         break;
     case UI_EVENT_PASTE:
-        ui_insert(c->ui, event->text);
+        controller_pasted(c, event->text);
         break;
     case UI_EVENT_SIGNAL:
         c->quit = true;
@@ -510,24 +561,49 @@ static void on_event(struct controller *c, const struct ui_event *event)
     controller_status(c);
 }
 
+// What waits goes when nothing is in its way any more.
+static void send_queued(struct controller *c)
+{
+    char *text = c->queued;
+
+    if (text == NULL || must_wait(c))
+        return;
+    c->queued = NULL;
+    ui_set_queued(c->ui, NULL);
+    on_send(c, text);
+    free(text);
+}
+
+enum {
+    FD_ENGINE = UI_FDS,
+    FD_BLOCKS,
+    FD_ATTACHING = FD_BLOCKS + PICTURE_BLOCKS_FDS,
+    FDS = FD_ATTACHING + 2
+};
+
 static void loop(struct controller *c)
 {
-    struct pollfd fds[UI_FDS + 1];
+    struct pollfd fds[FDS];
     struct ui_event event;
 
     while (!c->quit) {
         ui_paint(c->ui);
         ui_fds(c->ui, fds);
-        fds[UI_FDS] = (struct pollfd){
+        fds[FD_ENGINE] = (struct pollfd){
             .fd = c->process != NULL ? engine_process_fd(c->process) : -1,
             .events = POLLIN,
         };
-        poll(fds, UI_FDS + 1, timeout_ms(c, clock_ns()));
+        picture_blocks_fds(&c->pictures, fds + FD_BLOCKS);
+        controller_attaching_fds(c, fds + FD_ATTACHING);
+        poll(fds, FDS, timeout_ms(c, clock_ns()));
         ui_read(c->ui);
         while (!c->quit && ui_next(c->ui, &event))
             on_event(c, &event);
-        if (fds[UI_FDS].revents != 0 && c->process != NULL)
+        if (fds[FD_ENGINE].revents != 0 && c->process != NULL)
             receive(c);
+        picture_blocks_tick(&c->pictures);
+        controller_attaching_tick(c, clock_ns());
+        send_queued(c);
         tick(c, clock_ns());
     }
 }
@@ -572,6 +648,8 @@ static void end(struct controller *c)
     }
     if (c->sessions != NULL)
         controller_save_draft(c);
+    controller_attaching_end(c);
+    picture_blocks_release(&c->pictures);
     ui_close(&c->ui);
     rescue(c);
     engine_process_kill(&c->process);
@@ -582,6 +660,8 @@ static void end(struct controller *c)
     free(c->system);
     free(c->end_error);
     free(c->search);
+    free(c->queued);
+    free(c->model_name);
 }
 
 static char *history_path(void)
@@ -613,6 +693,7 @@ static bool begin(struct controller *c, const struct controller_params *params,
     have_model = controller_open_model(c, params->model.name, &wrong);
     if (!open_store(c, params->ephemeral, err))
         return false;
+    picture_blocks_init(&c->pictures, c->ui, c->sessions);
     controller_new(c);
     if (!have_model)
         ui_error(c->ui, &wrong);

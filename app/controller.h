@@ -3,8 +3,8 @@
 //
 // One conversation: joins what a person sees (ui/), what is kept (sessions/) and what
 // answers (the engine process). Files: controller.c (the state machine and its loop),
-// controller_store.c (conversations to and from the store), controller_actions.c (what
-// the commands of the screen do).
+// controller_store.c (conversations to and from the store), controller_pictures.c (what
+// goes with the next message), controller_actions.c (what the commands of the screen do).
 #ifndef ORIEL_APP_CONTROLLER_H
 #define ORIEL_APP_CONTROLLER_H
 
@@ -14,9 +14,11 @@
 
 #include "app/client.h"
 #include "app/engine_process.h"
+#include "app/picture_blocks.h"
 #include "base/arena.h"
 #include "base/conversation.h"
 #include "base/err.h"
+#include "base/hash.h"
 #include "sessions/sessions.h"
 #include "ui/ui.h"
 
@@ -26,6 +28,11 @@ enum controller_state {
     STATE_READY,
     STATE_WRITING,  // a reply is being written
     STATE_STOPPING, // the person does not want the rest of it
+};
+
+struct attached {
+    char hash[SHA256_HEX]; // of the stored bytes
+    char *name;
 };
 
 struct controller {
@@ -41,6 +48,7 @@ struct controller {
     struct engine_listener listener;
     json_t *opened;
     struct engine_info info; // borrows from opened
+    char *model_name;        // what the person calls it
     int64_t stop_deadline_ns;
     unsigned failures; // of the engine, one after the other
 
@@ -53,6 +61,17 @@ struct controller {
     char edited[SESSIONS_ID]; // the parent for the next message, when `editing`
     bool editing;
     bool delete_armed;
+    struct picture_blocks pictures; // that are on the screen
+
+    // the message that is being written
+    struct attached *attached;
+    size_t attached_count, attached_cap;
+    struct attaching *attaching; // on their way there, in order
+    size_t attaching_count, attaching_cap;
+    struct clipboard *clipboard; // that was asked, or NULL
+    char *queued;                // sent before it could go, or NULL
+    bool blind_told;             // that the model cannot see what is attached
+
     size_t skipped; // messages at the beginning that no longer fit into the context
 
     // the reply
@@ -101,12 +120,15 @@ bool controller_busy(const struct controller *c); // a reply is being written
 bool controller_open_model(struct controller *c, const char *name, struct err *err);
 void controller_begin_reply(struct controller *c);
 void controller_stop(struct controller *c);
+// Puts what waits to be sent back into the message being written.
+void controller_unqueue(struct controller *c);
 
 // Loads the active path of c->conversation; controller_show shows all of it,
 // controller_show_end says beside a block how the last message ended.
 bool controller_load(struct controller *c, struct err *err);
 void controller_show(struct controller *c);
-void controller_show_message(struct ui *ui, const struct sessions_message *message);
+void controller_show_message(struct picture_blocks *blocks,
+                             const struct sessions_message *message);
 // What stands beside a message: which version it is, how it ended. free() it.
 char *controller_meta(const struct sessions_message *message);
 void controller_show_end(struct controller *c, size_t block);
@@ -124,6 +146,27 @@ const struct sessions_message *controller_last(const struct controller *c,
                                                enum role role);
 // The text of a message, without pictures.
 void controller_text(const struct message *message, struct str *out);
+
+// The pictures that go with the message being written.
+bool controller_attach(struct controller *c, const char *path, struct err *err);
+// Names as a person types them: several, quoted, with ~.
+bool controller_attach_named(struct controller *c, const char *argument, struct err *err);
+bool controller_paste_image(struct controller *c, struct err *err);
+// Text that names files: pictures are attached, else it is text.
+void controller_pasted(struct controller *c, const char *text);
+// "": all.
+bool controller_detach(struct controller *c, const char *name, struct err *err);
+// Those of this message in place of what is attached; NULL: none.
+void controller_set_attached(struct controller *c, const struct message *message);
+// What is attached and the text. free() it; it borrows from both.
+struct part *controller_parts(const struct controller *c, const char *text,
+                              size_t *count);
+bool controller_sees(const struct controller *c); // false: the model has no vision
+// Says so when pictures are attached; true when it had not been said before.
+bool controller_blind(struct controller *c);
+void controller_attaching_fds(const struct controller *c, struct pollfd fds[2]);
+void controller_attaching_tick(struct controller *c, int64_t now);
+void controller_attaching_end(struct controller *c);
 
 void controller_act(struct controller *c, enum ui_action action, const char *argument);
 

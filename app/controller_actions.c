@@ -50,6 +50,23 @@ static bool do_new(struct controller *c, const char *argument, struct err *err)
     return true;
 }
 
+static bool do_attach(struct controller *c, const char *argument, struct err *err)
+{
+    return need_argument(argument, "which pictures? /attach FILE...", err) &&
+           controller_attach_named(c, argument, err);
+}
+
+static bool do_paste_image(struct controller *c, const char *argument, struct err *err)
+{
+    (void)argument;
+    return controller_paste_image(c, err);
+}
+
+static bool do_detach(struct controller *c, const char *argument, struct err *err)
+{
+    return controller_detach(c, argument, err);
+}
+
 static bool do_retry(struct controller *c, const char *argument, struct err *err)
 {
     (void)argument;
@@ -79,6 +96,7 @@ static bool do_edit(struct controller *c, const char *argument, struct err *err)
     str_init(&text, 0);
     controller_text(&last->content, &text);
     ui_set_message(c->ui, text.data);
+    controller_set_attached(c, &last->content);
     str_release(&text);
     ui_notice(c->ui, "Enter sends it as another version; the old one stays.");
     return true;
@@ -380,12 +398,17 @@ static bool do_quit(struct controller *c, const char *argument, struct err *err)
 }
 
 static action_function *const functions[UI_ACTION_COUNT] = {
-    [UI_STOP] = do_stop,         [UI_NEW] = do_new,           [UI_RETRY] = do_retry,
-    [UI_EDIT] = do_edit,         [UI_PREVIOUS] = do_previous, [UI_NEXT] = do_next,
-    [UI_SYSTEM] = do_system,     [UI_MODEL] = do_model,       [UI_SET] = do_set,
-    [UI_SESSIONS] = do_sessions, [UI_OPEN] = do_open,         [UI_SEARCH] = do_search,
-    [UI_RENAME] = do_rename,     [UI_FORK] = do_fork,         [UI_DELETE] = do_delete,
-    [UI_EXPORT] = do_export,     [UI_COPY] = do_copy,         [UI_QUIT] = do_quit,
+    [UI_STOP] = do_stop,         [UI_NEW] = do_new,
+    [UI_RETRY] = do_retry,       [UI_EDIT] = do_edit,
+    [UI_PREVIOUS] = do_previous, [UI_NEXT] = do_next,
+    [UI_SYSTEM] = do_system,     [UI_MODEL] = do_model,
+    [UI_SET] = do_set,           [UI_SESSIONS] = do_sessions,
+    [UI_OPEN] = do_open,         [UI_SEARCH] = do_search,
+    [UI_RENAME] = do_rename,     [UI_FORK] = do_fork,
+    [UI_DELETE] = do_delete,     [UI_ATTACH] = do_attach,
+    [UI_DETACH] = do_detach,     [UI_PASTE_IMAGE] = do_paste_image,
+    [UI_EXPORT] = do_export,     [UI_COPY] = do_copy,
+    [UI_QUIT] = do_quit,
 };
 
 void controller_act(struct controller *c, enum ui_action action, const char *argument)

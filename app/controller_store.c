@@ -34,12 +34,12 @@ const struct sessions_message *controller_last(const struct controller *c, enum 
     return NULL;
 }
 
-static bool has_text(const struct message *message)
+static bool is_empty(const struct message *message)
 {
     for (size_t i = 0; i < message->part_count; i++)
-        if (message->parts[i].kind == PART_TEXT && message->parts[i].text_len > 0)
-            return true;
-    return false;
+        if (message->parts[i].kind != PART_TEXT || message->parts[i].text_len > 0)
+            return false;
+    return true;
 }
 
 // What the engine is to see: all but empty messages, what no longer fits, and what the
@@ -56,12 +56,14 @@ json_t *controller_messages(const struct controller *c)
         bool system = i == 0 && message->role == ROLE_SYSTEM;
 
         first += system;
-        if (has_text(message) && (system || i >= first + c->skipped))
+        if (!is_empty(message) && (system || i >= first + c->skipped))
             messages[count++] = *message;
         if (&c->path.messages[i] == question)
             break;
     }
-    json = conversation_json(&(struct conversation){ messages, count });
+    json = controller_sees(c)
+               ? conversation_json(&(struct conversation){ messages, count })
+               : conversation_words_json(&(struct conversation){ messages, count });
     free(messages);
     return json;
 }
@@ -92,34 +94,31 @@ char *controller_meta(const struct sessions_message *message)
                         how[0] != '\0' ? " · " : "", how);
 }
 
-void controller_show_message(struct ui *ui, const struct sessions_message *message)
+void controller_show_message(struct picture_blocks *blocks,
+                             const struct sessions_message *message)
 {
     static const enum ui_block_kind kinds[] = { UI_BLOCK_SYSTEM, UI_BLOCK_USER,
                                                 UI_BLOCK_REPLY, UI_BLOCK_SYSTEM };
     static const char *const names[] = { "System", "You", "Assistant", "Tool" };
     enum role role = message->content.role;
-    char *beside = controller_meta(message);
+    bool has_model = message->model != NULL && message->model[0] != '\0';
+    const char *label = has_model ? message->model : names[role]; // of the first block
+    char *beside = controller_meta(message), *meta = beside;
     struct str text;
 
-    for (size_t i = 0; i < message->content.part_count; i++) {
-        const struct part *part = &message->content.parts[i];
-
-        if (part->kind == PART_IMAGE)
-            ui_add_block(ui, &(struct ui_block){ .kind = UI_BLOCK_IMAGE,
-                                                 .text = part->image_name,
-                                                 .text_len = strlen(part->image_name) });
-    }
+    for (size_t i = 0; i < message->content.part_count; i++)
+        if (message->content.parts[i].kind == PART_IMAGE) {
+            picture_blocks_add(blocks, &message->content.parts[i], label, meta);
+            label = meta = NULL;
+        }
     str_init(&text, 0);
     controller_text(&message->content, &text);
-    ui_add_block(ui, &(struct ui_block){
-                         .kind = kinds[role],
-                         .label = message->model != NULL && message->model[0] != '\0'
-                                      ? message->model
-                                      : names[role],
-                         .meta = beside,
-                         .text = text.data,
-                         .text_len = text.len,
-                     });
+    if (text.len > 0 || label != NULL)
+        ui_add_block(blocks->ui, &(struct ui_block){ .kind = kinds[role],
+                                                     .label = label,
+                                                     .meta = meta,
+                                                     .text = text.data,
+                                                     .text_len = text.len });
     str_release(&text);
     free(beside);
 }
@@ -128,7 +127,7 @@ void controller_show(struct controller *c)
 {
     ui_truncate(c->ui, 0);
     for (size_t i = 0; i < c->path.count; i++)
-        controller_show_message(c->ui, &c->path.messages[i]);
+        controller_show_message(&c->pictures, &c->path.messages[i]);
     ui_follow(c->ui);
 }
 
@@ -171,6 +170,7 @@ bool controller_load(struct controller *c, struct err *err)
 
 static void leave(struct controller *c)
 {
+    controller_unqueue(c);
     controller_save_draft(c);
     c->editing = c->reply_due = false;
     c->skipped = c->prompt_tokens = c->token_count = 0;
@@ -230,24 +230,28 @@ static bool send_system(struct controller *c, const char *text,
 
 static bool send_message(struct controller *c, const char *text, struct err *err)
 {
-    struct part part = { .kind = PART_TEXT, .text = text, .text_len = strlen(text) };
     struct sessions_sent sent = { 0 };
     const char *conversation = c->conversation;
+    size_t count;
+    struct part *parts;
+    bool ok;
 
     if (conversation[0] == '\0' && c->system != NULL) {
         if (!send_system(c, text, &sent, err))
             return false;
         memcpy(c->conversation, sent.conversation, sizeof(c->conversation));
     }
-    if (!sessions_send(c->sessions,
+    parts = controller_parts(c, text, &count);
+    ok = sessions_send(c->sessions,
                        &(struct sessions_send_params){
                            .conversation = conversation[0] != '\0' ? conversation : NULL,
                            .parent = c->editing ? c->edited : NULL,
-                           .message = { ROLE_USER, &part, 1 } },
-                       &sent, err))
-        return false;
-    memcpy(c->conversation, sent.conversation, sizeof(c->conversation));
-    return true;
+                           .message = { ROLE_USER, parts, count } },
+                       &sent, err);
+    free(parts);
+    if (ok)
+        memcpy(c->conversation, sent.conversation, sizeof(c->conversation));
+    return ok;
 }
 
 bool controller_send(struct controller *c, const char *text, struct err *err)
@@ -259,9 +263,10 @@ bool controller_send(struct controller *c, const char *text, struct err *err)
     if (c->editing || begins)
         controller_show(c);
     else if (c->path.count > 0)
-        controller_show_message(c->ui, &c->path.messages[c->path.count - 1]);
+        controller_show_message(&c->pictures, &c->path.messages[c->path.count - 1]);
     ui_follow(c->ui);
     c->editing = c->draft_dirty = false;
+    controller_set_attached(c, NULL);
     free(c->system);
     c->system = NULL;
     controller_list(c);
@@ -375,16 +380,22 @@ static const char *draft_of(const struct controller *c)
 
 void controller_save_draft(struct controller *c)
 {
-    const char *text = ui_message(c->ui);
-    struct part part = { .kind = PART_TEXT, .text = text, .text_len = strlen(text) };
-    struct message draft = { ROLE_USER, &part, part.text_len > 0 };
+    struct message draft = { .role = ROLE_USER };
     struct err err = { 0 };
+    struct part *parts;
+    char *text;
 
     if (!c->draft_dirty)
         return;
     c->draft_dirty = false;
+    text = alloc_printf("%s%s%s", c->queued != NULL ? c->queued : "",
+                        c->queued != NULL && ui_message(c->ui)[0] != '\0' ? "\n" : "",
+                        ui_message(c->ui));
+    draft.parts = parts = controller_parts(c, text, &draft.part_count);
     if (!sessions_draft_save(c->sessions, draft_of(c), &draft, &err))
         log_line(LOG_ERROR, "draft: %s", err.text);
+    free(parts);
+    free(text);
 }
 
 void controller_load_draft(struct controller *c)
@@ -401,6 +412,7 @@ void controller_load_draft(struct controller *c)
     else
         log_line(LOG_ERROR, "draft: %s", err.text);
     ui_set_message(c->ui, text.data);
+    controller_set_attached(c, draft.part_count > 0 ? &draft : NULL);
     str_release(&text);
     arena_release(&arena);
 }

@@ -341,14 +341,26 @@ static json_t *part_json(const struct part *part)
     if (part->kind == PART_TEXT) {
         json_object_set_new(json, "text", json_stringn(part->text, part->text_len));
     } else {
-        json_object_set_new(json, "image_path", json_string(part->image_path));
+        json_object_set_new(
+            json, "image_path",
+            json_string(part->image_path != NULL ? part->image_path : ""));
         json_object_set_new(json, "image_hash", json_string(part->image_hash));
         json_object_set_new(json, "image_name", json_string(part->image_name));
     }
     return json;
 }
 
-json_t *conversation_json(const struct conversation *conversation)
+static json_t *part_words_json(const struct part *part)
+{
+    if (part->kind == PART_TEXT)
+        return part_json(part);
+    return json_pack("{s:o}", "text",
+                     json_sprintf("[a picture that you cannot see: %s]\n",
+                                  part->image_name != NULL ? part->image_name : ""));
+}
+
+static json_t *messages_json(const struct conversation *conversation,
+                             json_t *(*to_json)(const struct part *))
 {
     json_t *list = json_array();
 
@@ -357,12 +369,22 @@ json_t *conversation_json(const struct conversation *conversation)
         json_t *json = json_object(), *parts = json_array();
 
         for (size_t k = 0; k < message->part_count; k++)
-            json_array_append_new(parts, part_json(&message->parts[k]));
+            json_array_append_new(parts, to_json(&message->parts[k]));
         json_object_set_new(json, "role", json_string(role_names[message->role]));
         json_object_set_new(json, "parts", parts);
         json_array_append_new(list, json);
     }
     return list;
+}
+
+json_t *conversation_json(const struct conversation *conversation)
+{
+    return messages_json(conversation, part_json);
+}
+
+json_t *conversation_words_json(const struct conversation *conversation)
+{
+    return messages_json(conversation, part_words_json);
 }
 
 void conversation_message_release(struct conversation_message *message)

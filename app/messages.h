@@ -45,6 +45,8 @@ bool settings_message_read(struct settings_message *message, const json_t *json,
                            struct err *err);
 
 json_t *conversation_json(const struct conversation *conversation);
+// For a model that cannot see: words in place of each picture.
+json_t *conversation_words_json(const struct conversation *conversation);
 
 struct conversation_message {
     struct conversation conversation;

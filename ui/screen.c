@@ -67,6 +67,7 @@ struct ui {
     char *state, *title, *model, *device;
     struct str hint;        // of ours, until the next key
     struct str attachments; // names of pictures, in one line
+    struct str queued;      // a message that waits, in one line
     int64_t quit_armed_ns;
     struct queued events[EVENTS_MAX];
     size_t event_count;
@@ -104,6 +105,7 @@ struct ui *ui_open(const struct ui_params *params, struct err *err)
     keys_init(&ui->keys);
     str_init(&ui->hint, 0);
     str_init(&ui->attachments, 0);
+    str_init(&ui->queued, 0);
     lines_init(&ui->help);
     previews_init(&ui->previews);
     transcript_init(&ui->transcript, &ui->previews);
@@ -133,6 +135,7 @@ void ui_close(struct ui **ui)
     keys_release(&u->keys);
     str_release(&u->hint);
     str_release(&u->attachments);
+    str_release(&u->queued);
     for (size_t i = 0; i < u->event_count; i++)
         free(u->events[i].text);
     free(u->event_text);
@@ -704,7 +707,7 @@ static struct layout lay_out(const struct ui *ui, int rows, int columns)
     if (layout.composer < 0)
         layout.composer = 0;
     layout.body = layout.composer;
-    if (ui->attachments.len > 0 && layout.body > 1)
+    if (ui->attachments.len + ui->queued.len > 0 && layout.body > 1)
         layout.attachments = --layout.body;
     if (rows >= RULE_ROWS)
         layout.rule = --layout.body;
@@ -828,6 +831,20 @@ static void paint_body(struct ui *ui, const struct layout *layout)
                          width > 30 ? width - 2 : width);
 }
 
+// What goes with the next message, and the one that waits to be sent.
+static void paint_waiting(const struct ui *ui, int y, int columns)
+{
+    int x = 2;
+
+    x += terminal_put(ui->terminal, y, x, columns - x - 1, STYLE_LINK,
+                      ui->attachments.data, ui->attachments.len);
+    if (x > 2)
+        x += 2;
+    if (x < columns - 1)
+        terminal_put(ui->terminal, y, x, columns - x - 1, STYLE_NOTICE, ui->queued.data,
+                     ui->queued.len);
+}
+
 static void paint(struct ui *ui)
 {
     const char *hint = ui->hint.len > 0 ? ui->hint.data : composer_hint(ui->composer);
@@ -841,8 +858,7 @@ static void paint(struct ui *ui)
     if (layout.rule >= 0)
         paint_rule(ui, &layout, hint);
     if (layout.attachments >= 0)
-        terminal_put(ui->terminal, layout.attachments, 2, columns - 3, STYLE_LINK,
-                     ui->attachments.data, ui->attachments.len);
+        paint_waiting(ui, layout.attachments, columns);
     if (rows > 1)
         paint_status(ui, &layout, layout.rule >= 0 ? "" : hint);
     if (!ui->viewer)
@@ -1003,6 +1019,17 @@ void ui_set_attachments(struct ui *ui, const char *const *names, size_t count)
     str_reset(&ui->attachments);
     for (size_t i = 0; i < count; i++)
         str_printf(&ui->attachments, "%s▣ %s", i > 0 ? "  " : "", names[i]);
+}
+
+void ui_set_queued(struct ui *ui, const char *text)
+{
+    touch(ui);
+    str_reset(&ui->queued);
+    if (text == NULL)
+        return;
+    str_append(&ui->queued, "queued: ");
+    for (; *text != '\0'; text++)
+        str_append_char(&ui->queued, *text == '\n' ? ' ' : *text);
 }
 
 char **ui_paths(const char *text, size_t *count)

@@ -160,6 +160,8 @@ void ui_insert(struct ui *ui, const char *text); // where its cursor is
 
 // The pictures that go with the next message, shown above it.
 void ui_set_attachments(struct ui *ui, const char *const *names, size_t count);
+// A message that waits to be sent, shown there too; NULL: none.
+void ui_set_queued(struct ui *ui, const char *text);
 
 // The files that a text names, if it names nothing else: absolute, below ~, or file://
 // URLs; bare, quoted or with backslashes; in lines or in words. NULL: it is other text.

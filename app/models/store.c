@@ -279,6 +279,34 @@ static bool remove_file(const char *file, struct err *err)
     return ok;
 }
 
+static bool begins_with_file(const char *name, const char *file)
+{
+    struct model_record record = { 0 };
+    bool same = model_record_read(name, &record, &(struct err){ 0 }) &&
+                record.count > 0 && strcmp(record.files[0].file, file) == 0;
+
+    model_record_release(&record);
+    return same;
+}
+
+char *models_installed_name(const char *path)
+{
+    struct err err = { 0 };
+    char *directory = models_directory(&err), *name = NULL;
+    const char *slash = strrchr(path, '/');
+    struct model_names names = { 0 };
+
+    if (directory != NULL && slash != NULL &&
+        strlen(directory) == (size_t)(slash - path) &&
+        memcmp(directory, path, (size_t)(slash - path)) == 0 && models_list(&names, &err))
+        for (size_t i = 0; i < names.count && name == NULL; i++)
+            if (begins_with_file(names.items[i], slash + 1))
+                name = alloc_string(names.items[i]);
+    model_names_release(&names);
+    free(directory);
+    return name;
+}
+
 bool models_remove(const char *name, struct err *err)
 {
     struct model_record record;

@@ -33,6 +33,9 @@ struct model_files {
 // `oriel pull NAME`.
 bool models_resolve(const char *name_or_path, struct model_files *files, struct err *err);
 
+// The name under which a file is installed as a model, or NULL. The caller frees it.
+char *models_installed_name(const char *path);
+
 // The folder, created if need be. The caller frees it.
 char *models_directory(struct err *err);
 

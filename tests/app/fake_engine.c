@@ -213,7 +213,8 @@ static void append_part(struct token_ids *prompt, const struct part *part)
         return;
     }
     slash = strrchr(part->image_path, '/');
-    text = alloc_printf("[%s %.8s]", slash + 1, part->image_hash);
+    text = alloc_printf("[%s %.8s]", slash != NULL ? slash + 1 : part->image_name,
+                        part->image_hash);
     append_bytes(prompt, text, strlen(text));
     free(text);
 }

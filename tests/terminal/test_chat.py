@@ -11,28 +11,8 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.environ.get("top_srcdir", "."), "tests/terminal"))
+from chat import chat, check, say  # noqa: E402
 from screen import MODEL, Screen, hexadecimal, program, tap  # noqa: E402
-
-
-def check(condition, *shown):
-    if not condition:
-        raise AssertionError("\n".join(map(str, shown)))
-
-
-def chat(*args, **how):
-    screen = Screen("chat", "-m", MODEL, "--theme", "dark", *args, **how)
-    try:
-        screen.wait("ready  Fake 1B")
-    except BaseException:
-        screen.__exit__(*sys.exc_info())
-        raise
-    return screen
-
-
-def say(screen, text, *answer):
-    screen.type(text)
-    screen.keys("Enter")
-    screen.wait(*answer)
 
 
 def screen_is(screen, picture):
