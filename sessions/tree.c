@@ -138,15 +138,19 @@ bool message_insert_parts(struct sessions *s, int64_t key, const struct message 
 static bool begin_conversation(struct sessions *s, const struct message *message,
                                struct sessions_sent *sent, int64_t *key, struct err *err)
 {
-    const char *title = "";
+    const char *title = "", *picture = "";
     size_t len;
 
-    for (size_t i = 0; i < message->part_count && title[0] == '\0'; i++) {
+    for (size_t i = message->part_count; i-- > 0;) {
         const struct part *part = &message->parts[i];
-        const char *text = part->kind == PART_TEXT ? part->text : part->image_name;
 
-        title = text != NULL ? text : "";
+        if (part->kind == PART_TEXT && part->text_len > 0)
+            title = part->text;
+        else if (part->kind == PART_IMAGE && part->image_name != NULL)
+            picture = part->image_name;
     }
+    if (title[0] == '\0')
+        title = picture;
     len = strnlen(title, TITLE_BYTES);
     len -= utf8_incomplete_tail(title, len);
     id_random(sent->conversation);

@@ -137,7 +137,7 @@ def test_pictures_of_an_old_conversation_are_shown_again():
         screen.keys("C-d")
         screen.ended()
         with chat("last", home=screen.home) as again:
-            again.wait("a.png", "40 × 20", "mine")
+            again.wait("a.png", "40 x 20", "mine")
 
 
 tap.run(globals())

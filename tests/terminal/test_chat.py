@@ -227,6 +227,30 @@ def test_nothing_is_lost_when_the_engine_dies():
         say(screen, "still there?", "still there?", "writing")
 
 
+def test_what_is_sent_during_a_reply_waits_for_its_end():
+    with chat(script="token_ms=20 tokens=60") as screen:
+        say(screen, "first", "xxxxx")
+        say(screen, "second", "queued: second")
+        say(screen, "third", "queued: second third")
+        screen.wait("ready  Fake", "second\n third", gone=["queued:"])
+
+
+def test_what_waits_comes_back_when_the_reply_is_stopped():
+    with chat(script="token_ms=20 tokens=1000") as screen:
+        say(screen, "first", "xxxxx")
+        say(screen, "second", "queued: second")
+        screen.type("more")
+        screen.keys("Escape")
+        screen.wait("stopped", "› second\n  more", gone=["queued:"])
+        screen.keys("C-c")
+        say(screen, "go on", "x")
+        say(screen, "kept", "queued: kept")
+        os.kill(screen.pid(), signal.SIGKILL)
+        screen.wait("Killed")
+        with chat("last", home=screen.home) as again:
+            again.wait("› kept")
+
+
 def test_an_engine_that_hangs_is_killed():
     with chat(script="hang") as screen:
         say(screen, "go on", "writing")
