@@ -35,11 +35,15 @@ enum projector {
     PROJECTOR_COUNT
 };
 
+// VISION_GELU is the exact one, VISION_GELU_TANH its approximation.
 enum vision_activation { VISION_GELU, VISION_GELU_TANH, VISION_GELU_QUICK, VISION_SILU };
 
 #define VISION_MAX_LAYERS    128
 #define VISION_MAX_PINPOINTS 64
+#define VISION_MAX_TILES     64 // that a picture may be cut into
 
+// vision_params_read leaves nothing to be guessed: where the file is silent, numbers are
+// those of the family's published models.
 struct vision_params {
     enum projector projector;
     uint32_t image_size; // pixels of a side: what the position embeddings were made for
@@ -56,19 +60,20 @@ struct vision_params {
     bool full[VISION_MAX_LAYERS];      // layers that see everything although window > 0
     bool deepstack[VISION_MAX_LAYERS]; // layers whose output goes to the decoder as well
     uint32_t deepstack_count;
-    uint32_t min_pixels, max_pixels; // dynamic resolution; 0: the family's own
-    uint32_t longest_side;           // idefics3: before it is split; 0: the family's own
-    uint32_t pinpoints[VISION_MAX_PINPOINTS][2]; // LLaVA 1.6: widths and heights
+    uint32_t min_pixels, max_pixels; // dynamic resolution (qwen, lfm2); else 0
+    uint32_t longest_side; // before it is cut (idefics3), at most (pixtral); else 0
+    uint32_t pinpoints[VISION_MAX_PINPOINTS][2]; // LLaVA 1.6: heights and widths
     uint32_t pinpoint_count;
-    uint32_t min_tiles, max_tiles; // internvl, minicpm, lfm2
+    uint32_t min_tiles, max_tiles; // internvl, minicpm, lfm2; else 0
     uint32_t queries;              // resampler
-    uint32_t feature_layer; // the layer whose output counts: `layers` but for LLaVA
+    uint32_t feature_layer; // layers that are run: all of them but where the file says so
 };
 
-// ERR_UNSUPPORTED names the projector type, ERR_FORMAT the key.
+// ERR_UNSUPPORTED names the projector type, ERR_FORMAT the key or tensor.
 bool vision_params_read(const struct gguf *gguf, struct vision_params *params,
                         struct err *err);
 
+// As in files: "mlp", "idefics3".
 const char *projector_name(enum projector projector);
 
 #endif
