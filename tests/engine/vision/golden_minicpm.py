@@ -115,7 +115,7 @@ class MiniCPMV(Family):
 
     def cases(self):
         p = self.patch
-        return [single(1, 10 * p, 9 * p), self.sliced(2, p), single(3, 25 * p, 6 * p)]
+        return [self.sliced(1, p), single(2, 10 * p, 9 * p), single(3, 25 * p, 6 * p)]
 
     def prompts(self):
         return self.three(lambda seed, turned: self.sliced(seed, self.patch, turned))

@@ -117,9 +117,9 @@ class Qwen2VL(Family):
     def cases(self):
         p = self.patch
         return [
-            single(1, 6 * p, 4 * p),
+            single(1, 14 * p, 10 * p),
             single(2, 2 * p, 8 * p),
-            single(3, 14 * p, 10 * p),
+            single(3, 6 * p, 4 * p),
         ]
 
     def prompts(self):
@@ -206,7 +206,7 @@ class Qwen3VL(Qwen2VL):
     def cases(self):
         p = self.patch
         return [
-            single(1, 6 * p, 6 * p),
-            single(2, 10 * p, 4 * p),
+            single(1, 10 * p, 4 * p),
+            single(2, 6 * p, 6 * p),
             single(3, 2 * p, 8 * p),
         ]

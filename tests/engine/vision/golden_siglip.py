@@ -39,8 +39,8 @@ class Idefics3(Family):
 
     def cases(self):
         return [
-            single(1, self.side, self.side),
-            cut(2, self.side, 1, 2, (2 * self.side, self.side), overview_first=False),
+            cut(1, self.side, 1, 2, (2 * self.side, self.side), overview_first=False),
+            single(2, self.side, self.side),
         ]
 
     def prompts(self):
@@ -146,8 +146,8 @@ class InternVL(Family):
     def cases(self):
         size = (2 * self.side, self.side)
         return [
-            single(1, self.side, self.side),
-            cut(2, self.side, 1, 2, size, overview_first=False),
+            cut(1, self.side, 1, 2, size, overview_first=False),
+            single(2, self.side, self.side),
         ]
 
     prompts = Idefics3.prompts
@@ -224,9 +224,9 @@ class Lfm2VL(Family):
     def cases(self):
         p = self.patch
         return [
-            single(1, 16 * p, 16 * p),
+            single(1, 10 * p, 18 * p),
             single(2, 12 * p, 8 * p),
-            single(3, 10 * p, 18 * p),
+            single(3, 16 * p, 16 * p),
         ]
 
     def prompts(self):
