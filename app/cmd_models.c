@@ -11,10 +11,17 @@
 #include "app/models/catalogue.h"
 #include "app/models/checksum.h"
 #include "app/models/describe.h"
+#include "app/models/hub.h"
 #include "app/models/meter.h"
+#include "app/models/source_path.h"
 #include "app/models/store.h"
+#include "app/models/workspace.h"
 #include "app/output.h"
 #include "base/alloc.h"
+#include "base/printable.h"
+#include "ui/glyph.h"
+
+#define NAME_COLUMNS 18
 
 struct arguments {
     bool json;
@@ -31,16 +38,23 @@ static const struct option_spec options[] = {
 // ---------------------------------------------------------------------------
 // List
 
+static void set_title(json_t *json, const struct catalogue_entry *entry)
+{
+    json_object_set_new(json, "title", json_sprintf("%s %s", entry->family, entry->kind));
+    json_object_set_new(json, "kind", json_string(entry->kind));
+}
+
 static json_t *entry_json(const struct catalogue_entry *entry)
 {
-    json_t *json =
-        json_pack("{s:s, s:b, s:s, s:s, s:b, s:s}", "name", entry->name, "installed", 0,
-                  "title", entry->title, "licence", entry->licence, "vision",
-                  entry->mmproj.source != NULL, "source", entry->model.source);
+    json_t *json = json_pack("{s:s, s:b, s:s, s:b, s:s}", "name", entry->name,
+                             "installed", 0, "licence", entry->licence, "vision",
+                             entry->mmproj.source != NULL, "source", entry->model.source);
+    bool measured;
+    uint64_t bytes = catalogue_bytes(entry, &measured);
 
-    if (entry->model.size_bytes != 0)
-        json_object_set_new(json, "size_bytes",
-                            json_integer((json_int_t)entry->model.size_bytes));
+    set_title(json, entry);
+    json_object_set_new(json, measured ? "size_bytes" : "about_bytes",
+                        json_integer((json_int_t)bytes));
     return json;
 }
 
@@ -54,7 +68,7 @@ static json_t *installed_json(const struct model_record *record, struct err *err
     json_object_set_new(json, "installed", json_true());
     json_object_set_new(json, "vision", json_boolean(record->mmproj.file != NULL));
     if (entry != NULL && strcmp(record->source, entry->name) == 0)
-        json_object_set_new(json, "title", json_string(entry->title));
+        set_title(json, entry);
     return json;
 }
 
@@ -85,44 +99,152 @@ static bool has_name(const struct model_names *names, const char *name)
     return false;
 }
 
+// What an interrupted pull has so far; oriel pull goes on with it, rm removes it.
+static void mark_begun(json_t *json, const char *name)
+{
+    char *path = models_path(WORKSPACE_PREFIX, name, NULL);
+
+    json_object_set_new(json, "begun", json_true());
+    if (path != NULL)
+        json_object_set_new(json, "begun_bytes",
+                            json_integer((json_int_t)tree_bytes(path)));
+    free(path);
+}
+
+static void add_known(json_t *list, const struct model_names *names,
+                      const struct model_names *begun)
+{
+    for (size_t i = 0; catalogue[i].name != NULL; i++) {
+        json_t *json;
+
+        if (has_name(names, catalogue[i].name))
+            continue;
+        json = entry_json(&catalogue[i]);
+        if (has_name(begun, catalogue[i].name))
+            mark_begun(json, catalogue[i].name);
+        json_array_append_new(list, json);
+    }
+}
+
+static void add_begun(json_t *list, const struct model_names *begun)
+{
+    for (size_t i = 0; i < begun->count; i++) {
+        json_t *json;
+
+        if (catalogue_find(begun->items[i]) != NULL)
+            continue;
+        json = json_pack("{s:s, s:b}", "name", begun->items[i], "installed", 0);
+        mark_begun(json, begun->items[i]);
+        json_array_append_new(list, json);
+    }
+}
+
+// ---------------------------------------------------------------------------
+// The list as a table of 80 columns
+
+static const char *text_at(const json_t *model, const char *key)
+{
+    const char *text = json_string_value(json_object_get(model, key));
+
+    return text != NULL ? text : "";
+}
+
+// As many of its columns as fit, and a space.
+static void put_cell(const char *text, int width)
+{
+    struct str shown;
+    size_t fit;
+
+    str_init(&shown, 0);
+    printable_append(&shown, text, strlen(text));
+    fit = text_fit(shown.data, shown.len, width);
+    printf("%.*s%*s ", (int)fit, shown.data, width - text_width(shown.data, fit), "");
+    str_release(&shown);
+}
+
+static const char *size_cell(const json_t *model, char text[SIZE_TEXT])
+{
+    json_int_t about = json_integer_value(json_object_get(model, "about_bytes"));
+    json_int_t bytes = json_integer_value(json_object_get(model, "size_bytes"));
+
+    if (bytes > 0)
+        return size_text((uint64_t)bytes, text);
+    if (about >= 1000000000)
+        snprintf(text, SIZE_TEXT, "~%.1f GB", (double)about / 1e9);
+    else
+        snprintf(text, SIZE_TEXT, about > 0 ? "~%d MB" : "", (int)(about / 1000000));
+    return text;
+}
+
+static const char *state_cell(const json_t *model)
+{
+    if (json_is_true(json_object_get(model, "installed")))
+        return "installed";
+    return json_is_true(json_object_get(model, "begun")) ? "in part" : "";
+}
+
+// Where the first of its files comes from.
+static const char *source_cell(const json_t *model)
+{
+    const json_t *file = json_array_get(json_object_get(model, "files"), 0);
+    const char *source = text_at(file != NULL ? file : model, "source");
+
+    if (source[0] == '\0')
+        return "";
+    if (source_is_path(source))
+        return "file";
+    if (strstr(source, "://") != NULL)
+        return "URL";
+    return strncmp(source, HUB_PREFIX, strlen(HUB_PREFIX)) == 0 ? "hub" : "PyPI";
+}
+
 static void print_row(const json_t *model)
 {
-    json_int_t bytes = json_integer_value(json_object_get(model, "size_bytes"));
-    const char *title = json_string_value(json_object_get(model, "title"));
-    char size[SIZE_TEXT] = "";
+    char size[SIZE_TEXT];
+    const char *name = text_at(model, "name"), *kind = text_at(model, "kind");
 
-    put_column(model, "name", 20);
-    if (bytes > 0)
-        size_text((uint64_t)bytes, size);
-    printf("%-9s %-10s ", size,
-           json_is_true(json_object_get(model, "installed")) ? "installed" : "");
-    put_column(model, "licence", 0);
-    if (title != NULL) {
-        fputs(json_is_string(json_object_get(model, "licence")) ? ": " : "", stdout);
-        put_printable(stdout, title, strlen(title));
-    }
-    fputs(json_is_true(json_object_get(model, "vision")) ? ", sees pictures\n" : "\n",
-          stdout);
+    put_cell(name, strlen(name) > NAME_COLUMNS ? (int)strlen(name) : NAME_COLUMNS);
+    printf("%8s  ", size_cell(model, size));
+    put_cell(state_cell(model), 9);
+    put_cell(source_cell(model), 4);
+    put_cell(text_at(model, "licence"), 13);
+    printf("%s%s\n", kind,
+           !json_is_true(json_object_get(model, "vision")) ? ""
+           : kind[0] != '\0'                               ? ", sees"
+                                                           : "sees");
+}
+
+static void print_table(const json_t *models)
+{
+    const json_t *model;
+    size_t i;
+
+    printf("%-*s %8s  %-9s %-4s %-13s %s\n", NAME_COLUMNS, "NAME", "SIZE", "STATE",
+           "FROM", "LICENCE", "KIND");
+    json_array_foreach (models, i, model)
+        print_row(model);
 }
 
 static bool list(const struct arguments *arguments, struct err *err)
 {
-    struct model_names names;
-    json_t *array, *model;
-    size_t i;
+    struct model_names names, begun;
+    json_t *array;
 
     if (!models_list(&names, err))
         return false;
+    if (!models_list_begun(&begun, err)) {
+        model_names_release(&names);
+        return false;
+    }
     array = json_array();
     add_installed(array, &names);
-    for (i = 0; catalogue[i].name != NULL; i++)
-        if (!has_name(&names, catalogue[i].name))
-            json_array_append_new(array, entry_json(&catalogue[i]));
+    add_begun(array, &begun);
+    add_known(array, &names, &begun);
     model_names_release(&names);
+    model_names_release(&begun);
     if (arguments->json)
         return put_json(array);
-    json_array_foreach (array, i, model)
-        print_row(model);
+    print_table(array);
     json_decref(array);
     return true;
 }
@@ -152,7 +274,8 @@ static bool show(const struct arguments *arguments, struct err *err)
 // ---------------------------------------------------------------------------
 // Verify
 
-static bool verify_file(const struct model_file *file, struct meter *meter, struct err *err)
+static bool verify_file(const struct model_file *file, struct meter *meter,
+                        struct err *err)
 {
     char hex[SHA256_HEX];
     char *folder = models_directory(err);
@@ -162,8 +285,9 @@ static bool verify_file(const struct model_file *file, struct meter *meter, stru
 
     if (ok && (size != file->size_bytes || strcmp(hex, file->sha256) != 0))
         ok = err_set(err, ERR_MISMATCH,
-                     "%s: the file is not what was installed (SHA-256 %s, %llu bytes)", path,
-                     hex, (unsigned long long)size);
+                     "%s: the file is not what was installed (SHA-256 %s, %llu bytes); "
+                     "oriel pull --replace gets it anew",
+                     path, hex, (unsigned long long)size);
     free(path);
     free(folder);
     return ok;

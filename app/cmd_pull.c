@@ -25,6 +25,8 @@ static const struct option_spec options[] = {
       "the vision projector that belongs to it" },
     { 0, "sha256", "HEX", OPTION_TEXT, AT(params.sha256), 0, 0,
       "the SHA-256 that it must have" },
+    { 0, "replace", NULL, OPTION_FLAG, AT(params.replace), 0, 0,
+      "get it anew, in place of what is installed" },
     { 0, "json", NULL, OPTION_FLAG, AT(json), 0, 0, "print its record as JSON" },
     { 'q', "quiet", NULL, OPTION_FLAG, AT(params.quiet), 0, 0, "no progress" },
     OPTIONS_END,

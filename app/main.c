@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include <fcntl.h>
+#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -94,7 +95,8 @@ int main(int argc, char **argv)
         _exit(decode_role_run());
     if (!have_standard_descriptors())
         return EXIT_FAILED;
-    setrlimit(RLIMIT_CORE, &none); // a core would hold the conversation
+    setrlimit(RLIMIT_CORE, &none);  // a core would hold the conversation
+    setlocale(LC_CTYPE, "C.UTF-8"); // how wide characters are; all that we print is UTF-8
     log_open("front");
     code = run(argc, argv);
     if (!finish_output(&err) && code == EXIT_OK)

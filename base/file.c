@@ -128,20 +128,25 @@ static bool write_all(int fd, const char *bytes, size_t len)
     return true;
 }
 
-// A rename is durable only when its directory has been synced.
+bool file_sync_directory(const char *path, struct err *err)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool ok = (fd >= 0 && fsync(fd) == 0) || err_set_errno(err, "%s: cannot sync", path);
+
+    if (fd >= 0)
+        close(fd);
+    return ok;
+}
+
 static bool sync_directory_of(const char *path)
 {
     char *directory = alloc_string(path);
     char *slash = strrchr(directory, '/');
-    int fd;
     bool ok;
 
     if (slash != NULL)
         slash[slash == directory] = '\0';
-    fd = open(slash != NULL ? directory : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    ok = fd >= 0 && fsync(fd) == 0;
-    if (fd >= 0)
-        close(fd);
+    ok = file_sync_directory(slash != NULL ? directory : ".", NULL);
     free(directory);
     return ok;
 }

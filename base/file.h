@@ -36,6 +36,9 @@ bool file_read(const char *path, size_t max_bytes, struct str *out, struct err *
 // Writes to a temporary file beside path (mode 0600), syncs, and renames it over path.
 bool file_replace(const char *path, const void *bytes, size_t len, struct err *err);
 
+// Makes what was renamed into a directory, or removed from it, durable.
+bool file_sync_directory(const char *path, struct err *err);
+
 // Creates path and its missing parents with mode 0700.
 bool file_make_directories(const char *path, struct err *err);
 

@@ -1,5 +1,12 @@
 // app/models/http.c
 // SPDX-License-Identifier: MIT
+//
+// Two kinds of knowledge about a file stay apart here. What it must be (*file, as the
+// caller gave it: by the person's word or the catalogue's) is final: a server that
+// announces something else is refused. What an earlier answer said of it (the state,
+// which lies beside the bytes that came with it) only tells whether those bytes may be
+// continued: a server that says something else now has another file, and it is fetched
+// from the beginning.
 #include "app/models/http.h"
 
 #include <errno.h>
@@ -9,139 +16,23 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "app/interrupt.h"
 #include "app/models/checksum.h"
-#include "app/models/request.h"
+#include "app/models/walk.h"
 #include "base/alloc.h"
 #include "base/file.h"
 
-#define REDIRECTS_MAX  5
-#define FAILURES_MAX   5
-#define FIRST_PAUSE_MS 500
-#define PAUSE_MAX_S    120                 // longer than this we do not wait for a server
-#define STRIDE         ((uint64_t)1 << 20) // so much more, and it counts as going on
-#define ROOM_STRIDE    ((uint64_t)64 << 20) // without a length, look for room so often
-#define STATE_MAX      ((size_t)16 << 10)
-
-static bool begins_with(const char *text, const char *start)
-{
-    return strncmp(text, start, strlen(start)) == 0;
-}
+#define STRIDE      ((uint64_t)1 << 20)  // so much more, and it counts as going on
+#define SYNC_STRIDE ((uint64_t)32 << 20) // so often what has come is put on the disk
+#define ROOM_STRIDE ((uint64_t)64 << 20) // without a length, look for room so often
+#define STATE_MAX   ((size_t)16 << 10)
+#define BOOT_SIZE   40
 
 // ---------------------------------------------------------------------------
-// Answers
+// What one answer, or several, say of the file
 
-// One answer, when it is not the content: what to do about it.
-enum verdict { CONTENT, REDIRECT, TRY_AGAIN, GIVE_UP };
-
-static enum verdict judge(const struct request *request, const struct response *response,
-                          struct err *err)
-{
-    long status = response->status;
-
-    if (status == 200 || status == 206)
-        return CONTENT;
-    if (status >= 300 && status < 400 && response->location != NULL)
-        return REDIRECT;
-    if (status == 408 || status == 429 || status >= 500) {
-        err_set(err, ERR_BUSY, "%s: the server answers %ld%s", request->url, status,
-                status == 429 ? " (too many requests)" : "");
-        return TRY_AGAIN;
-    }
-    if (status == 404 || status == 410)
-        err_set(err, ERR_NOT_FOUND, "%s: the server answers %ld: it is not there",
-                request->url, status);
-    else if (status == 401 || status == 403)
-        err_set(err, ERR_IO,
-                "%s: the server answers %ld: access is refused; models with a licence to "
-                "accept need HF_TOKEN",
-                request->url, status);
-    else
-        err_set(err, ERR_IO, "%s: the server answers %ld", request->url, status);
-    return GIVE_UP;
-}
-
-static bool may_redirect(const char *from, const char *to, struct err *err)
-{
-    return !begins_with(from, "https:") || begins_with(to, "https:") ||
-           err_set(err, ERR_IO, "%s: redirected to %s, which is not https", from, to);
-}
-
-// A pause before the next try. false: it is not worth it, or Ctrl-C.
-static bool pause_before_retry(const struct response *response, int failures,
-                               struct err *err)
-{
-    int64_t pause_ms = (int64_t)FIRST_PAUSE_MS << failures;
-
-    if (failures + 1 >= FAILURES_MAX)
-        return false;
-    if (response->retry_after_s > PAUSE_MAX_S)
-        return err_set(err, ERR_BUSY, "%s, and asks to wait for %lld s", err->text,
-                       (long long)response->retry_after_s);
-    if (response->retry_after_s * 1000 > pause_ms)
-        pause_ms = response->retry_after_s * 1000;
-    return interrupt_sleep((int)pause_ms) || err_set(err, ERR_CANCELLED, "stopped");
-}
-
-// ---------------------------------------------------------------------------
-// Through redirects
-
-struct walk {
-    struct http *http;
-    struct request request;
-    // After each answer that leads elsewhere; may be NULL.
-    bool (*on_redirect)(void *user, const struct response *response, struct err *err);
-};
-
-// One try, to the content or to a verdict. *response: the last answer.
-static enum verdict walk_once(struct walk *walk, const char *url,
-                              struct response *response, struct err *err)
-{
-    char *here = alloc_string(url);
-    enum verdict verdict = REDIRECT;
-
-    for (int hops = 0; verdict == REDIRECT; hops++) {
-        enum request_outcome outcome;
-
-        walk->request.url = here;
-        outcome = http_request(walk->http, &walk->request, response, err);
-        if (outcome == REQUEST_ANSWERED)
-            verdict = judge(&walk->request, response, err);
-        else
-            verdict = outcome == REQUEST_BROKEN ? TRY_AGAIN : GIVE_UP;
-        if (verdict == REDIRECT &&
-            ((hops == REDIRECTS_MAX &&
-              !err_set(err, ERR_IO, "%s: more than %d redirects", url, REDIRECTS_MAX)) ||
-             !may_redirect(here, response->location, err) ||
-             (walk->on_redirect != NULL &&
-              !walk->on_redirect(walk->request.user, response, err))))
-            verdict = GIVE_UP;
-        if (verdict == REDIRECT) {
-            free(here);
-            here = response->location;
-            response->location = NULL;
-        }
-        response_release(response);
-    }
-    walk->request.url = NULL;
-    free(here);
-    return verdict;
-}
-
-// ---------------------------------------------------------------------------
-// A file
-
-struct download {
-    struct walk walk;
-    struct model_file *file;
-    const struct workspace *workspace;
-    struct meter *meter;
-    const char *url, *path, *state_path;
-    int fd;
-    uint64_t have;                // bytes of the file on disk
-    uint64_t total;               // of the whole file; 0: not known
-    char validator[HEADER_VALUE]; // of what we have; empty: it cannot be continued
-    bool stale;                   // the server has another file by now
+struct announced {
+    char sha256[SHA256_HEX]; // empty: not said
+    uint64_t size_bytes;     // 0: not said
 };
 
 // The SHA-256 in "x-linked-etag", quoted or not.
@@ -159,28 +50,77 @@ static bool announced_hash(const struct response *response, char hex[SHA256_HEX]
     return sha256_valid(hex);
 }
 
-// What the hub says of the file before it sends us to where it is.
+static struct announced announcement_of(const struct response *response)
+{
+    struct announced said = { .size_bytes = response->linked_size };
+
+    if (!announced_hash(response, said.sha256))
+        said.sha256[0] = '\0';
+    return said;
+}
+
+// Neither says what the other denies.
+static bool agree(const struct announced *a, const struct announced *b)
+{
+    return (a->size_bytes == 0 || b->size_bytes == 0 || a->size_bytes == b->size_bytes) &&
+           (a->sha256[0] == '\0' || b->sha256[0] == '\0' ||
+            strcmp(a->sha256, b->sha256) == 0);
+}
+
+static void add(struct announced *known, const struct announced *said)
+{
+    if (said->size_bytes != 0)
+        known->size_bytes = said->size_bytes;
+    if (said->sha256[0] != '\0')
+        memcpy(known->sha256, said->sha256, SHA256_HEX);
+}
+
+// ---------------------------------------------------------------------------
+// A file
+
+struct download {
+    struct walk walk;
+    struct announced required;
+    const struct workspace *workspace;
+    struct meter *meter;
+    const char *url, *path, *state_path;
+    char boot[BOOT_SIZE]; // of this machine, now; empty: not known
+    int fd;
+    uint64_t have;                // bytes of the file on disk
+    uint64_t total;               // of the whole file; 0: not known
+    struct announced announced;   // of what we have
+    struct announced said;        // by the answers of this try
+    char validator[HEADER_VALUE]; // of what we have; empty: it cannot be continued
+    bool stale;                   // the server has another file by now
+};
+
+static bool another_file(struct download *download, struct err *err)
+{
+    download->stale = true;
+    return err_set(err, ERR_BUSY, "%s: the file changed while it was fetched",
+                   download->url);
+}
+
+// What the server says of the file, on the way to it or with it.
 static bool take_announcement(struct download *download, const struct response *response,
                               struct err *err)
 {
-    struct model_file *file = download->file;
-    char hex[SHA256_HEX];
+    struct announced said = announcement_of(response);
 
-    if (response->linked_size > 0) {
-        if (file->size_bytes != 0 && file->size_bytes != response->linked_size)
-            return err_set(err, ERR_MISMATCH,
-                           "%s: the server announces %llu bytes, but it should have %llu",
-                           download->url, (unsigned long long)response->linked_size,
-                           (unsigned long long)file->size_bytes);
-        file->size_bytes = response->linked_size;
-    }
-    if (announced_hash(response, hex)) {
-        if (file->sha256[0] != '\0' && strcmp(file->sha256, hex) != 0)
-            return err_set(err, ERR_MISMATCH,
-                           "%s: the server announces the SHA-256 %s, but it should be %s",
-                           download->url, hex, file->sha256);
-        memcpy(file->sha256, hex, SHA256_HEX);
-    }
+    if (said.size_bytes != 0 && download->required.size_bytes != 0 &&
+        said.size_bytes != download->required.size_bytes)
+        return err_set(err, ERR_MISMATCH,
+                       "%s: the server announces %llu bytes, but it should have %llu",
+                       download->url, (unsigned long long)said.size_bytes,
+                       (unsigned long long)download->required.size_bytes);
+    if (!agree(&said, &download->required))
+        return err_set(err, ERR_MISMATCH,
+                       "%s: the server announces the SHA-256 %s, but it should be %s",
+                       download->url, said.sha256, download->required.sha256);
+    if (!agree(&said, &download->said) ||
+        (download->validator[0] != '\0' && !agree(&said, &download->announced)))
+        return another_file(download, err);
+    add(&download->said, &said);
     return true;
 }
 
@@ -189,12 +129,16 @@ static bool on_redirect(void *user, const struct response *response, struct err 
     return take_announcement(user, response, err);
 }
 
+// ---------------------------------------------------------------------------
+// What stands beside it for the next time
+
 static bool write_state(const struct download *download, struct err *err)
 {
-    json_t *json = json_pack(
-        "{s:s, s:s, s:I, s:s, s:I}", "url", download->url, "validator",
-        download->validator, "total", (json_int_t)download->total, "sha256",
-        download->file->sha256, "size_bytes", (json_int_t)download->file->size_bytes);
+    json_t *json =
+        json_pack("{s:s, s:s, s:s, s:I, s:s, s:I}", "url", download->url, "boot",
+                  download->boot, "validator", download->validator, "total",
+                  (json_int_t)download->total, "sha256", download->announced.sha256,
+                  "size_bytes", (json_int_t)download->announced.size_bytes);
     char *text = json != NULL ? json_dumps(json, 0) : NULL;
     bool ok = text != NULL ? file_replace(download->state_path, text, strlen(text), err)
                            : err_set(err, ERR_FORMAT, "%s: headers that are not text",
@@ -205,6 +149,13 @@ static bool write_state(const struct download *download, struct err *err)
     return ok;
 }
 
+// After a restart of the machine, what had not been put on the disk may be a hole.
+static void forget_unsynced(struct download *download, const char *boot)
+{
+    if (boot == NULL || download->boot[0] == '\0' || strcmp(boot, download->boot) != 0)
+        download->have -= download->have % SYNC_STRIDE;
+}
+
 static void take_state(struct download *download, const json_t *json)
 {
     const char *url = json_string_value(json_object_get(json, "url"));
@@ -212,23 +163,33 @@ static void take_state(struct download *download, const json_t *json)
     const char *sha256 = json_string_value(json_object_get(json, "sha256"));
     json_int_t size = json_integer_value(json_object_get(json, "size_bytes"));
     json_int_t total = json_integer_value(json_object_get(json, "total"));
-    struct model_file *file = download->file;
+    struct announced announced = { .size_bytes = size > 0 ? (uint64_t)size : 0 };
 
+    if (sha256 != NULL && sha256_valid(sha256))
+        memcpy(announced.sha256, sha256, SHA256_HEX);
     if (url == NULL || strcmp(url, download->url) != 0 || validator == NULL ||
-        validator[0] == '\0' || strlen(validator) >= HEADER_VALUE || sha256 == NULL ||
-        total <= 0 || (uint64_t)total < download->have ||
-        (file->sha256[0] != '\0' && strcmp(sha256, file->sha256) != 0) ||
-        (file->size_bytes != 0 && file->size_bytes != (uint64_t)size))
+        validator[0] == '\0' || strlen(validator) >= HEADER_VALUE || total <= 0 ||
+        (uint64_t)total < download->have || !agree(&announced, &download->required))
         return;
     memcpy(download->validator, validator, strlen(validator) + 1);
     download->total = (uint64_t)total;
-    if (sha256_valid(sha256))
-        memcpy(file->sha256, sha256, SHA256_HEX);
-    file->size_bytes = (uint64_t)size;
+    download->announced = announced;
+    forget_unsynced(download, json_string_value(json_object_get(json, "boot")));
 }
 
-// Whether what is on disk can be continued: what it is part of stands beside it.
-static void read_state(struct download *download)
+static void read_boot(struct download *download)
+{
+    struct str text;
+
+    str_init(&text, BOOT_SIZE - 1);
+    if (file_read("/proc/sys/kernel/random/boot_id", BOOT_SIZE - 1, &text, NULL))
+        memcpy(download->boot, text.data, strcspn(text.data, "\n"));
+    str_release(&text);
+}
+
+// Whether what is on disk can be continued: what it is part of stands beside it. Of what
+// is whole the last byte is asked for again, to hear whether it is still the same file.
+static bool read_state(struct download *download, struct err *err)
 {
     struct str text;
     json_t *json;
@@ -242,6 +203,20 @@ static void read_state(struct download *download)
     str_release(&text);
     if (download->validator[0] == '\0')
         download->have = 0;
+    else if (download->have == download->total)
+        download->have--;
+    if (ftruncate(download->fd, (off_t)download->have) < 0)
+        return err_set_errno(err, "%s", download->path);
+    return download->have == 0 || write_state(download, err);
+}
+
+// ---------------------------------------------------------------------------
+// The answer with the content
+
+// A strong ETag, or the date.
+static const char *validator_of(const struct response *response)
+{
+    return response->etag[0] == '"' ? response->etag : response->modified;
 }
 
 // The answer goes on exactly where we are, in the same file.
@@ -253,18 +228,11 @@ static bool continues(const struct download *download, const struct response *re
             strcmp(response->etag, download->validator) == 0);
 }
 
-// A strong ETag, or the date.
-static void choose_validator(struct download *download, const struct response *response)
-{
-    const char *best = response->etag[0] == '"' ? response->etag : response->modified;
-
-    memcpy(download->validator, best, strlen(best) + 1);
-}
-
 static bool check_total(struct download *download, const struct response *response,
                         struct err *err)
 {
-    uint64_t expected = download->file->size_bytes;
+    uint64_t expected = download->required.size_bytes != 0 ? download->required.size_bytes
+                                                           : download->said.size_bytes;
 
     download->total = response->length != NO_LENGTH ? response->length : expected;
     return expected == 0 || download->total == expected ||
@@ -274,11 +242,26 @@ static bool check_total(struct download *download, const struct response *respon
                    (unsigned long long)expected);
 }
 
+// Of what could not be continued anyway there is nothing to say.
+static void say_why_anew(const struct download *download, const char *validator)
+{
+    if (download->have == 0 || download->validator[0] == '\0')
+        return;
+    meter_say(download->meter, "%s: %s; from the beginning", download->url,
+              strcmp(validator, download->validator) == 0
+                  ? "the server cannot go on where it stopped"
+                  : "the server has another file by now");
+}
+
 static bool begin_anew(struct download *download, const struct response *response,
                        struct err *err)
 {
+    const char *validator = validator_of(response);
+
+    say_why_anew(download, validator);
     download->have = 0;
-    choose_validator(download, response);
+    download->announced = download->said;
+    memcpy(download->validator, validator, strlen(validator) + 1);
     if (!check_total(download, response, err))
         return false;
     if (ftruncate(download->fd, 0) < 0)
@@ -292,29 +275,20 @@ static bool on_start(void *user, const struct response *response, struct err *er
 
     if (!take_announcement(download, response, err))
         return false;
-    if (response->status == 206 && !continues(download, response)) {
-        download->stale = true;
-        return err_set(err, ERR_BUSY, "%s: the file changed while it was fetched",
-                       download->url);
-    }
+    if (response->status == 206 && !continues(download, response))
+        return another_file(download, err);
     if (response->status == 200 && !begin_anew(download, response, err))
         return false;
+    if (response->status == 206)
+        add(&download->announced, &download->said);
     meter_begin(download->meter, download->meter->what, download->have, download->total);
     return download->total == 0 ||
            workspace_has_room(download->workspace, download->total - download->have, err);
 }
 
-static bool on_bytes(void *user, const char *bytes, size_t len, struct err *err)
+static bool write_all(struct download *download, const char *bytes, size_t len,
+                      struct err *err)
 {
-    struct download *download = user;
-
-    if (download->total != 0 && len > download->total - download->have)
-        return err_set(err, ERR_MISMATCH, "%s: the server sends more than %llu bytes",
-                       download->url, (unsigned long long)download->total);
-    if (download->total == 0 &&
-        download->have / ROOM_STRIDE != (download->have + len) / ROOM_STRIDE &&
-        !workspace_has_room(download->workspace, ROOM_STRIDE, err))
-        return false;
     while (len > 0) {
         ssize_t put = pwrite(download->fd, bytes, len, (off_t)download->have);
 
@@ -326,8 +300,38 @@ static bool on_bytes(void *user, const char *bytes, size_t len, struct err *err)
         len -= (size_t)put;
         download->have += (uint64_t)put;
     }
+    return true;
+}
+
+static bool on_bytes(void *user, const char *bytes, size_t len, struct err *err)
+{
+    struct download *download = user;
+    uint64_t before = download->have;
+
+    if (download->total != 0 && len > download->total - before)
+        return err_set(err, ERR_MISMATCH, "%s: the server sends more than %llu bytes",
+                       download->url, (unsigned long long)download->total);
+    if (download->total == 0 && before / ROOM_STRIDE != (before + len) / ROOM_STRIDE &&
+        !workspace_has_room(download->workspace, ROOM_STRIDE, err))
+        return false;
+    if (!write_all(download, bytes, len, err))
+        return false;
+    if (before / SYNC_STRIDE != download->have / SYNC_STRIDE &&
+        fdatasync(download->fd) < 0)
+        return err_set_errno(err, "%s: cannot sync", download->path);
     meter_update(download->meter, download->have);
     return true;
+}
+
+// ---------------------------------------------------------------------------
+// Try upon try
+
+// The other file, then, from its beginning.
+static void begin_with_another(struct download *download)
+{
+    say_why_anew(download, "");
+    download->have = 0;
+    download->validator[0] = '\0';
 }
 
 // One try. TRY_AGAIN also when the file on the server changed.
@@ -337,11 +341,12 @@ static enum verdict try_once(struct download *download, struct response *respons
     enum verdict verdict;
 
     download->stale = false;
+    download->said = (struct announced){ .size_bytes = 0 };
     download->walk.request.first_byte = download->validator[0] ? download->have : 0;
     download->walk.request.validator = download->validator;
     verdict = walk_once(&download->walk, download->url, response, err);
     if (verdict == GIVE_UP && (download->stale || response->status == 416)) {
-        download->validator[0] = '\0'; // from the beginning, then
+        begin_with_another(download);
         return TRY_AGAIN;
     }
     if (verdict == CONTENT && download->total != 0 && download->have != download->total) {
@@ -353,19 +358,12 @@ static enum verdict try_once(struct download *download, struct response *respons
     return verdict;
 }
 
-static bool is_whole(const struct download *download)
-{
-    return download->validator[0] != '\0' && download->have == download->total;
-}
-
 static bool run(struct download *download, struct err *err)
 {
     uint64_t best = download->have;
     struct response response;
     enum verdict verdict = TRY_AGAIN;
 
-    if (is_whole(download))
-        return true;
     for (int failures = 0; verdict == TRY_AGAIN; failures++) {
         struct err failure = { 0 };
 
@@ -375,7 +373,7 @@ static bool run(struct download *download, struct err *err)
             failures = 0;
         }
         if (verdict != CONTENT &&
-            (verdict == GIVE_UP || !pause_before_retry(&response, failures, &failure))) {
+            (verdict == GIVE_UP || !walk_pause(&response, failures, &failure))) {
             *err = failure;
             return false;
         }
@@ -391,11 +389,15 @@ static bool open_and_run(struct download *download, struct err *err)
     if (download->fd < 0)
         return err_set_errno(err, "%s", download->path);
     download->have = (uint64_t)lseek(download->fd, 0, SEEK_END);
-    read_state(download);
+    read_boot(download);
     download->walk.http = http_open(err);
-    ok = download->walk.http != NULL && run(download, err);
+    ok = download->walk.http != NULL && read_state(download, err) && run(download, err);
     http_close(&download->walk.http);
     close(download->fd);
+    if (!ok && download->have == 0) { // nothing to go on from
+        unlink(download->path);
+        unlink(download->state_path);
+    }
     return ok;
 }
 
@@ -406,7 +408,7 @@ bool http_fetch(const char *url, struct model_file *file,
     char *state = alloc_printf("%s.state", path);
     char *what = alloc_printf("fetching %s", file->file);
     struct download download = {
-        .file = file,
+        .required = { .size_bytes = file->size_bytes },
         .workspace = workspace,
         .meter = meter,
         .url = url,
@@ -417,10 +419,16 @@ bool http_fetch(const char *url, struct model_file *file,
     };
     bool ok;
 
+    memcpy(download.required.sha256, file->sha256, SHA256_HEX);
     download.walk.request.user = &download;
     meter_begin(meter, what, 0, 0);
     ok = open_and_run(&download, err);
     meter_erase(meter);
+    if (ok) {
+        add(&download.announced, &download.required);
+        memcpy(file->sha256, download.announced.sha256, SHA256_HEX);
+        file->size_bytes = download.announced.size_bytes;
+    }
     free(what);
     free(state);
     free(path);
@@ -461,7 +469,7 @@ bool http_get(const char *url, struct str *out, struct err *err)
         struct err failure = { 0 };
 
         verdict = walk_once(&walk, url, &response, &failure);
-        if (verdict == TRY_AGAIN && !pause_before_retry(&response, failures, &failure))
+        if (verdict == TRY_AGAIN && !walk_pause(&response, failures, &failure))
             verdict = GIVE_UP;
         if (verdict == GIVE_UP)
             *err = failure;

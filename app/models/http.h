@@ -14,9 +14,9 @@
 #include "base/str.h"
 
 // Makes file->file in the workspace. What an earlier call left there is continued if the
-// server still has the same file; else it begins anew. The size and the SHA-256 of the
-// file, where they are known, must be what the server announces; where they are not, they
-// become that.
+// server still has the same file (its ETag, its date, what the hub says of it); else it
+// begins anew, and says so. The size and the SHA-256 of the file, where they are known,
+// must be what the server announces; where they are not, they become that.
 bool http_fetch(const char *url, struct model_file *file,
                 const struct workspace *workspace, struct meter *meter, struct err *err);
 

@@ -2,13 +2,17 @@
 // SPDX-License-Identifier: MIT
 #include "app/models/meter.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "app/output.h"
 #include "base/log.h"
 #include "base/printable.h"
+#include "base/utf8.h"
+#include "ui/glyph.h"
 
 #define SECOND_NS     INT64_C(1000000000)
 #define APPEARS_NS    (SECOND_NS / 3)
@@ -25,11 +29,15 @@ void meter_begin(struct meter *meter, const char *what, uint64_t done, uint64_t 
 {
     int64_t now = clock_ns();
     struct str text;
+    size_t len;
 
     meter_erase(meter);
     str_init(&text, 0);
     printable_append(&text, what, strcspn(what, "\n\t"));
-    snprintf(meter->what, sizeof(meter->what), "%s", text.data);
+    len = text.len < sizeof(meter->what) ? text.len : sizeof(meter->what) - 1;
+    len -= utf8_incomplete_tail(text.data, len);
+    memcpy(meter->what, text.data, len);
+    meter->what[len] = '\0';
     str_release(&text);
     meter->done = meter->start_done = done;
     meter->total = total;
@@ -102,8 +110,9 @@ static void paint(struct meter *meter, int64_t now)
     describe(meter, now, numbers, sizeof(numbers));
     if (meter->terminal) {
         room = columns() - 1 - (int)strlen(numbers);
-        fprintf(stderr, "\r\033[2K\033[2m%.*s%s\033[0m", room > 0 ? room : 0, meter->what,
-                numbers);
+        fprintf(stderr, "\r\033[2K\033[2m%.*s%s\033[0m",
+                (int)text_fit(meter->what, strlen(meter->what), room > 0 ? room : 0),
+                meter->what, numbers);
     } else {
         fprintf(stderr, "%s%s\n", meter->what, numbers);
     }
@@ -127,4 +136,18 @@ void meter_erase(struct meter *meter)
     if (meter->visible)
         fputs("\r\033[2K", stderr);
     meter->visible = false;
+}
+
+void meter_say(struct meter *meter, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+
+    if (meter->quiet)
+        return;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    meter_erase(meter);
+    remark("pull", "%s", text);
 }

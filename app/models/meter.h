@@ -22,6 +22,9 @@ void meter_init(struct meter *meter, bool quiet);
 // A stretch begins. what is made printable. done bytes are there already.
 void meter_begin(struct meter *meter, const char *what, uint64_t done, uint64_t total);
 void meter_update(struct meter *meter, uint64_t done);
+// A remark of `oriel pull` in between, unless it is quiet.
+void meter_say(struct meter *meter, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 // Takes the line away, before anything else is printed.
 void meter_erase(struct meter *meter);
 

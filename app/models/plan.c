@@ -12,6 +12,7 @@
 #include "app/models/catalogue.h"
 #include "app/models/checksum.h"
 #include "app/models/hub.h"
+#include "app/models/source_path.h"
 #include "app/models/source_pypi.h"
 #include "base/alloc.h"
 
@@ -23,39 +24,17 @@ static bool begins_with(const char *text, const char *start)
 // ---------------------------------------------------------------------------
 // Names
 
-// "dir/Model-00001-of-00005.gguf" gives the part numbers and where they begin.
-static bool split_name(const char *path, size_t *stem, unsigned *parts)
-{
-    static const size_t tail = sizeof("-00001-of-00005.gguf") - 1;
-    size_t len = strlen(path);
-    unsigned part;
-    int used = 0;
-
-    if (len <= tail ||
-        sscanf(path + len - tail, "-%5u-of-%5u.gguf%n", &part, parts, &used) != 2 ||
-        (size_t)used != tail || part < 1 || part > *parts || *parts > MODEL_PARTS_MAX)
-        return false;
-    *stem = len - tail;
-    return true;
-}
-
 // What a model is called whose file is called so.
 static char *name_from_file(const char *path)
 {
     const char *slash = strrchr(path, '/'), *file = slash != NULL ? slash + 1 : path;
     size_t stem = strcspn(file, "?#");
     unsigned parts;
-    char *name;
 
     if (!split_name(file, &stem, &parts) && stem > 5 &&
         strncmp(file + stem - 5, ".gguf", 5) == 0)
         stem -= 5;
-    name = alloc_string_n(file, stem < MODEL_NAME_MAX ? stem : MODEL_NAME_MAX);
-    for (char *at = name; *at != '\0'; at++)
-        if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-",
-                   *at) == NULL)
-            *at = '-';
-    return name;
+    return model_name_from(file, stem);
 }
 
 static bool choose_name(const struct pull_params *params, const char *what,
@@ -65,7 +44,7 @@ static bool choose_name(const struct pull_params *params, const char *what,
     return model_name_valid(plan->name) ||
            err_set(err, ERR_USAGE,
                    "\"%s\" cannot be the name of a model; give --name NAME of letters, "
-                   "digits and \"._-\"",
+                   "digits and \"._-\", not ending in .mmproj or in numbers of parts",
                    plan->name);
 }
 
@@ -77,9 +56,7 @@ static void set_files(struct model_record *plan, size_t count)
     plan->files = alloc_array(count, sizeof(*plan->files));
     plan->count = count;
     for (size_t i = 0; i < count; i++)
-        plan->files[i].file =
-            count == 1 ? alloc_printf("%s.gguf", plan->name)
-                       : alloc_printf("%s-%05zu-of-%05zu.gguf", plan->name, i + 1, count);
+        plan->files[i].file = model_part_name(plan->name, STEM_FIRST, i + 1, count);
 }
 
 // One source, or, when it is a part of a split model, those of all parts.
@@ -101,7 +78,7 @@ static void add_model(struct model_record *plan, const char *source)
 
 static void add_mmproj(struct model_record *plan, const char *source)
 {
-    plan->mmproj.file = alloc_printf("%s.mmproj.gguf", plan->name);
+    plan->mmproj.file = model_mmproj_name(plan->name, STEM_FIRST);
     plan->mmproj.source = alloc_string(source);
 }
 
@@ -165,17 +142,43 @@ static bool from_hub(const struct pull_params *params, struct model_record *plan
     return ok;
 }
 
+// The folder is resolved and the file is not: what a link is called is how a person calls
+// the model, and how the parts of a split one find each other (hub caches keep files
+// under their hashes and give names by links).
+static char *absolute_path(const char *path, struct err *err)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = slash == NULL ? alloc_string(".")
+                                 : alloc_string_n(path, (size_t)(slash - path) + 1);
+    char resolved[PATH_MAX], *absolute = NULL;
+
+    if (access(path, F_OK) < 0 || realpath(folder, resolved) == NULL)
+        err_set_errno(err, "%s", path);
+    else
+        absolute = alloc_printf("%s/%s", strcmp(resolved, "/") == 0 ? "" : resolved,
+                                slash != NULL ? slash + 1 : path);
+    free(folder);
+    return absolute;
+}
+
 static bool from_path(const struct pull_params *params, struct model_record *plan,
                       struct err *err)
 {
-    char path[PATH_MAX];
-
-    if (realpath(params->what, path) == NULL)
-        return err_set_errno(err, "%s", params->what);
-    plan->source = alloc_string(path);
-    if (!choose_name(params, path, plan, err))
+    plan->source = absolute_path(params->what, err);
+    if (plan->source == NULL || !choose_name(params, plan->source, plan, err))
         return false;
-    add_model(plan, path);
+    add_model(plan, plan->source);
+    return true;
+}
+
+static bool given_mmproj(const char *source, struct model_record *plan, struct err *err)
+{
+    char *path = source_is_path(source) ? absolute_path(source, err) : NULL;
+
+    if (source_is_path(source) && path == NULL)
+        return false;
+    add_mmproj(plan, path != NULL ? path : source);
+    free(path);
     return true;
 }
 
@@ -231,8 +234,8 @@ bool plan_make(const struct pull_params *params, struct model_record *plan,
                        params->sha256);
     if (!make_files(params, params->what, plan, err))
         return false;
-    if (params->mmproj != NULL)
-        add_mmproj(plan, params->mmproj);
+    if (params->mmproj != NULL && !given_mmproj(params->mmproj, plan, err))
+        return false;
     if (params->sha256 != NULL && plan->count > 1)
         return err_set(err, ERR_USAGE, "--sha256 cannot be given for a split model");
     if (params->sha256 != NULL)

@@ -2,8 +2,6 @@
 // SPDX-License-Identifier: MIT
 #include "app/models/pull.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,16 +13,116 @@
 #include "app/models/describe.h"
 #include "app/models/http.h"
 #include "app/models/hub.h"
+#include "app/models/install.h"
 #include "app/models/meter.h"
 #include "app/models/plan.h"
 #include "app/models/source_path.h"
 #include "app/models/source_pypi.h"
+#include "app/models/store.h"
 #include "app/models/workspace.h"
 #include "base/alloc.h"
+
+struct job {
+    const struct pull_params *params;
+    struct model_record plan;
+    struct model_record old; // count 0: nothing is installed under that name
+    struct workspace workspace;
+    struct meter meter;
+};
 
 static bool begins_with(const char *text, const char *start)
 {
     return strncmp(text, start, strlen(start)) == 0;
+}
+
+// ---------------------------------------------------------------------------
+// What is installed
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+// There, with the size that it had: what is in it, only `oriel models verify` says.
+static bool is_intact(const struct model_file *file)
+{
+    char *path = models_path(file->file, "", NULL);
+    struct stat status;
+    bool intact = path != NULL && stat(path, &status) == 0 && S_ISREG(status.st_mode) &&
+                  (uint64_t)status.st_size == file->size_bytes;
+
+    free(path);
+    return intact;
+}
+
+static bool all_intact(const struct model_record *record)
+{
+    const struct model_file *file;
+
+    for (size_t i = 0; (file = model_record_file(record, i)) != NULL; i++)
+        if (!is_intact(file))
+            return false;
+    return true;
+}
+
+static bool same_sources(const struct model_record *a, const struct model_record *b)
+{
+    if (a->count != b->count || strcmp(a->source, b->source) != 0)
+        return false;
+    for (size_t i = 0; i < a->count; i++)
+        if (strcmp(a->files[i].source, b->files[i].source) != 0)
+            return false;
+    return true;
+}
+
+// Whether the installed file is what is asked for. What a file on this machine holds now,
+// only looking into it tells, unless one knows what it should hold.
+static bool will_do(const struct model_file *wanted, const struct model_file *installed)
+{
+    if (wanted->sha256[0] != '\0' && strcmp(wanted->sha256, installed->sha256) != 0)
+        return false;
+    return same_text(wanted->source, installed->source) && is_intact(installed) &&
+           (wanted->sha256[0] != '\0' || !source_is_path(wanted->source));
+}
+
+static bool all_will_do(const struct job *job)
+{
+    const struct model_file *wanted, *installed;
+
+    for (size_t i = 0;; i++) {
+        wanted = model_record_file(&job->plan, i);
+        installed = model_record_file(&job->old, i);
+        if (wanted == NULL || installed == NULL)
+            return wanted == installed;
+        if (!will_do(wanted, installed))
+            return false;
+    }
+}
+
+// Who does not speak of the projector keeps the one that is there.
+static void keep_projector(struct job *job)
+{
+    struct model_file *planned = &job->plan.mmproj, *installed = &job->old.mmproj;
+
+    if (job->params->mmproj != NULL || installed->file == NULL ||
+        !same_sources(&job->plan, &job->old))
+        return;
+    if (planned->file == NULL)
+        planned->file = model_mmproj_name(job->plan.name, STEM_FIRST);
+    free(planned->source);
+    planned->source = alloc_string(installed->source);
+    memcpy(planned->sha256, installed->sha256, SHA256_HEX);
+    planned->size_bytes = installed->size_bytes;
+}
+
+// Another model of that name, which is of use, is not lost by accident.
+static bool may_replace(const struct job *job, struct err *err)
+{
+    return strcmp(job->plan.source, job->old.source) == 0 || !all_intact(&job->old) ||
+           err_set(err, ERR_USAGE,
+                   "there is another %s already, from %s: --replace puts this one in its "
+                   "place, --name NAME keeps both",
+                   job->plan.name, job->old.source);
 }
 
 // ---------------------------------------------------------------------------
@@ -74,13 +172,47 @@ static bool fetch_from_source(struct model_file *file, const struct workspace *w
     return path_fetch(file->source, workspace, file->file, meter, err);
 }
 
-static bool fetch(struct model_file *file, const struct workspace *workspace,
-                  struct meter *meter, struct err *err)
+// The installed file in place of one that would be fetched, if it is still as it was.
+static bool reuse(const struct job *job, size_t index, struct meter *meter)
 {
-    char *path = workspace_path(workspace, file->file);
-    bool ok = fetch_from_source(file, workspace, meter, err);
+    struct model_file *wanted = model_record_file(&job->plan, index);
+    const struct model_file *installed = model_record_file(&job->old, index);
+    char *from, *to;
+    bool ok;
 
-    if (ok && !check(path, file, meter, err)) {
+    if (job->params->replace || installed == NULL || !will_do(wanted, installed))
+        return false;
+    from = models_path(installed->file, "", NULL);
+    to = workspace_path(&job->workspace, wanted->file);
+    unlink(to);
+    ok = from != NULL && link(from, to) == 0;
+    if (ok) {
+        struct model_file file = *wanted;
+
+        memcpy(file.sha256, installed->sha256, SHA256_HEX);
+        file.size_bytes = installed->size_bytes;
+        ok = check(to, &file, meter, NULL);
+        if (ok)
+            *wanted = file;
+        else
+            unlink(to);
+    }
+    free(from);
+    free(to);
+    return ok;
+}
+
+static bool fetch(struct job *job, size_t index, struct err *err)
+{
+    struct model_file *file = model_record_file(&job->plan, index);
+    char *path;
+    bool ok;
+
+    if (reuse(job, index, &job->meter))
+        return true;
+    path = workspace_path(&job->workspace, file->file);
+    ok = fetch_from_source(file, &job->workspace, &job->meter, err);
+    if (ok && !check(path, file, &job->meter, err)) {
         ok = false;
         if (err->code == ERR_MISMATCH)
             unlink(path); // the next pull begins anew
@@ -92,55 +224,45 @@ static bool fetch(struct model_file *file, const struct workspace *workspace,
 // ---------------------------------------------------------------------------
 // All of them
 
-static bool move(const struct model_file *file, const struct workspace *workspace,
-                 const char *directory, struct err *err)
+static bool fetch_all(struct job *job, struct err *err)
 {
-    char *from = workspace_path(workspace, file->file);
-    char *to = alloc_printf("%s/%s", directory, file->file);
-    int fd = open(from, O_RDONLY | O_CLOEXEC);
-    bool ok = fd >= 0 && fsync(fd) == 0 && rename(from, to) == 0;
+    bool ok = true;
 
-    if (!ok)
-        err_set_errno(err, "%s", to);
-    if (fd >= 0)
-        close(fd);
-    free(from);
-    free(to);
+    for (size_t i = 0; ok && model_record_file(&job->plan, i) != NULL; i++)
+        ok = fetch(job, i, err);
+    meter_erase(&job->meter);
     return ok;
 }
 
-static bool install(const struct model_record *plan, const struct workspace *workspace,
-                    struct err *err)
+// What arrived is what is installed: the same files, not only the same bytes, so that one
+// that was damaged is replaced.
+static bool is_installed(const struct job *job, size_t index)
 {
-    char *directory = models_directory(err);
-    bool ok = directory != NULL;
+    const struct model_file *a = model_record_file(&job->plan, index);
+    const struct model_file *b = model_record_file(&job->old, index);
+    char *arrived = workspace_path(&job->workspace, a->file);
+    char *installed = models_path(b->file, "", NULL);
+    struct stat one, other;
+    bool same = strcmp(a->sha256, b->sha256) == 0 && same_text(a->source, b->source) &&
+                installed != NULL && stat(arrived, &one) == 0 &&
+                stat(installed, &other) == 0 && one.st_dev == other.st_dev &&
+                one.st_ino == other.st_ino;
 
-    for (size_t i = 0; ok && i < plan->count; i++)
-        ok = move(&plan->files[i], workspace, directory, err);
-    if (ok && plan->mmproj.file != NULL)
-        ok = move(&plan->mmproj, workspace, directory, err);
-    free(directory);
-    return ok && model_record_write(plan, err); // syncs the folder too
+    free(arrived);
+    free(installed);
+    return same;
 }
 
-static bool fetch_all(struct model_record *plan, const struct workspace *workspace,
-                      struct meter *meter, struct err *err)
+static bool nothing_is_new(const struct job *job)
 {
-    for (size_t i = 0; i < plan->count; i++)
-        if (!fetch(&plan->files[i], workspace, meter, err))
-            return false;
-    return plan->mmproj.file == NULL || fetch(&plan->mmproj, workspace, meter, err);
-}
+    size_t i = 0;
 
-// A model of this name that came from the same place is not fetched again.
-static bool was_there(const struct model_record *plan, struct model_record *record)
-{
-    if (!model_record_read(plan->name, record, NULL))
+    if (job->old.count == 0 || !same_sources(&job->plan, &job->old))
         return false;
-    if (strcmp(record->source, plan->source) == 0 && record->count == plan->count)
-        return true;
-    model_record_release(record);
-    return false;
+    for (; model_record_file(&job->plan, i) != NULL; i++)
+        if (model_record_file(&job->old, i) == NULL || !is_installed(job, i))
+            return false;
+    return model_record_file(&job->old, i) == NULL;
 }
 
 // Whether it is a model at all, which only the engine process may find out.
@@ -167,45 +289,59 @@ static bool inspect_all(struct model_record *plan, const struct workspace *works
             inspect(plan->mmproj.file, workspace, NULL, err));
 }
 
-static bool work(const struct pull_params *params, struct model_record *plan,
-                 struct err *err)
+// How the folder of the pull is left: what is good for another try stays.
+static enum pull_outcome work(struct job *job, bool *keep, struct err *err)
 {
-    struct workspace workspace;
-    struct meter meter;
-    bool ok, refused;
+    *keep = true;
+    if (job->old.count > 0 && !job->params->replace) {
+        if (!may_replace(job, err))
+            return PULL_FAILED;
+        keep_projector(job);
+        *keep = !all_will_do(job);
+        if (!*keep)
+            return PULL_WAS_THERE;
+    }
+    if (!fetch_all(job, err))
+        return PULL_FAILED;
+    *keep = false;
+    if (nothing_is_new(job))
+        return PULL_WAS_THERE;
+    if (!inspect_all(&job->plan, &job->workspace, err))
+        return PULL_FAILED;
+    *keep = !install(&job->plan, &job->old, &job->workspace, err);
+    return *keep ? PULL_FAILED : PULL_INSTALLED;
+}
 
-    if (!workspace_open(&workspace, plan->name, err))
-        return false;
-    meter_init(&meter, params->quiet);
-    ok = fetch_all(plan, &workspace, &meter, err);
-    meter_erase(&meter);
-    refused = ok && !inspect_all(plan, &workspace, err);
-    ok = ok && !refused && install(plan, &workspace, err);
-    if (ok || refused)
-        workspace_remove(&workspace);
+static enum pull_outcome pull_locked(struct job *job, struct err *err)
+{
+    enum pull_outcome outcome;
+    bool keep;
+
+    // A record that cannot be read stands for nothing.
+    model_record_read(job->plan.name, &job->old, NULL);
+    meter_init(&job->meter, job->params->quiet);
+    outcome = work(job, &keep, err);
+    if (keep)
+        workspace_close(&job->workspace);
     else
-        workspace_close(&workspace);
-    return ok;
+        workspace_remove(&job->workspace);
+    return outcome;
 }
 
 enum pull_outcome pull(const struct pull_params *params, struct model_record *record,
                        struct err *err)
 {
-    struct model_record plan;
+    enum pull_outcome outcome = PULL_FAILED;
+    struct job job = { .params = params };
 
     signal(SIGXFSZ, SIG_IGN); // a file that grows too large is an error of write
-    if (!plan_make(params, &plan, err)) {
-        model_record_release(&plan);
-        return PULL_FAILED;
-    }
-    if (was_there(&plan, record)) {
-        model_record_release(&plan);
-        return PULL_WAS_THERE;
-    }
-    if (!work(params, &plan, err)) {
-        model_record_release(&plan);
-        return PULL_FAILED;
-    }
-    *record = plan;
-    return PULL_INSTALLED;
+    if (plan_make(params, &job.plan, err) &&
+        workspace_open(&job.workspace, job.plan.name, err))
+        outcome = pull_locked(&job, err);
+    *record = outcome == PULL_WAS_THERE ? job.old : job.plan;
+    if (outcome != PULL_WAS_THERE)
+        model_record_release(&job.old);
+    if (outcome != PULL_INSTALLED)
+        model_record_release(&job.plan);
+    return outcome;
 }

@@ -3,7 +3,8 @@
 //
 // Getting a model: a plan of which files, each fetched into the workspace, checked, and
 // then moved into the store together. What arrives is only ever stored under names that
-// we made.
+// we made. What is installed already and still as it was is not fetched again; another
+// model of the same name is only replaced when one says so.
 #ifndef ORIEL_APP_MODELS_PULL_H
 #define ORIEL_APP_MODELS_PULL_H
 
@@ -17,6 +18,7 @@ struct pull_params {
     const char *name;   // to install it as; NULL: made from `what`
     const char *mmproj; // source of the vision projector; NULL: as the catalogue says
     const char *sha256; // what the model must have; NULL: as catalogue or server say
+    bool replace;       // get it anew, in place of what is installed
     bool quiet;
 };
 

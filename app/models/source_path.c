@@ -5,13 +5,23 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "app/interrupt.h"
+#include "app/models/hub.h"
+#include "app/models/source_pypi.h"
 #include "base/alloc.h"
 
 #define STEP ((size_t)16 << 20)
+
+bool source_is_path(const char *source)
+{
+    return strncmp(source, PYPI_PREFIX, strlen(PYPI_PREFIX)) != 0 &&
+           strncmp(source, HUB_PREFIX, strlen(HUB_PREFIX)) != 0 &&
+           strstr(source, "://") == NULL;
+}
 
 static bool copy_all(int in, int out, uint64_t size, struct meter *meter, struct err *err)
 {

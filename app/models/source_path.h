@@ -5,9 +5,14 @@
 #ifndef ORIEL_APP_MODELS_SOURCE_PATH_H
 #define ORIEL_APP_MODELS_SOURCE_PATH_H
 
+#include <stdbool.h>
+
 #include "app/models/meter.h"
 #include "app/models/workspace.h"
 #include "base/err.h"
+
+// Whether it is a path, and not one of the other kinds of sources.
+bool source_is_path(const char *source);
 
 // Makes `name` in the workspace a hard link to the file, or, on another file system, a
 // copy.

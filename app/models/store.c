@@ -10,27 +10,13 @@
 #include <unistd.h>
 
 #include "app/models/catalogue.h"
+#include "app/models/workspace.h"
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/str.h"
 
-#define RECORD_MAX   ((size_t)256 << 10)
-#define FILE_MAX_LEN (MODEL_NAME_MAX + 32)
-
 // ---------------------------------------------------------------------------
-// Names and places
-
-static bool plain_characters(const char *text)
-{
-    return text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                             "0123456789._-")] == '\0';
-}
-
-bool model_name_valid(const char *name)
-{
-    return name[0] != '\0' && strlen(name) <= MODEL_NAME_MAX &&
-           strchr("._-", name[0]) == NULL && plain_characters(name);
-}
+// Places
 
 char *models_directory(struct err *err)
 {
@@ -46,8 +32,7 @@ char *models_directory(struct err *err)
     return NULL;
 }
 
-// directory/name, and suffix behind it.
-static char *path_in_store(const char *name, const char *suffix, struct err *err)
+char *models_path(const char *name, const char *suffix, struct err *err)
 {
     char *directory = models_directory(err), *path;
 
@@ -56,164 +41,6 @@ static char *path_in_store(const char *name, const char *suffix, struct err *err
     path = alloc_printf("%s/%s%s", directory, name, suffix);
     free(directory);
     return path;
-}
-
-// ---------------------------------------------------------------------------
-// Records
-
-static void model_file_release(struct model_file *file)
-{
-    free(file->file);
-    free(file->source);
-    *file = (struct model_file){ .file = NULL };
-}
-
-void model_record_release(struct model_record *record)
-{
-    for (size_t i = 0; i < record->count; i++)
-        model_file_release(&record->files[i]);
-    model_file_release(&record->mmproj);
-    free(record->files);
-    free(record->name);
-    free(record->source);
-    free(record->licence);
-    free(record->date);
-    *record = (struct model_record){ .name = NULL };
-}
-
-uint64_t model_record_bytes(const struct model_record *record)
-{
-    uint64_t total = record->mmproj.size_bytes;
-
-    for (size_t i = 0; i < record->count; i++)
-        total += record->files[i].size_bytes;
-    return total;
-}
-
-static char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-
-    return text != NULL ? alloc_string(text) : NULL;
-}
-
-static bool read_file(const json_t *json, struct model_file *file)
-{
-    const char *sha256 = json_string_value(json_object_get(json, "sha256"));
-    json_int_t size = json_integer_value(json_object_get(json, "size_bytes"));
-
-    file->file = text_of(json, "file");
-    file->source = text_of(json, "source");
-    if (file->file == NULL || strlen(file->file) > FILE_MAX_LEN || file->file[0] == '.' ||
-        !plain_characters(file->file) || sha256 == NULL ||
-        strlen(sha256) != SHA256_HEX - 1 || size <= 0)
-        return false;
-    memcpy(file->sha256, sha256, SHA256_HEX);
-    file->size_bytes = (uint64_t)size;
-    return true;
-}
-
-static bool read_record(const json_t *json, struct model_record *record)
-{
-    const json_t *files = json_object_get(json, "files"),
-                 *mmproj = json_object_get(json, "mmproj");
-    size_t count = json_array_size(files);
-
-    record->source = text_of(json, "source");
-    record->licence = text_of(json, "licence");
-    record->date = text_of(json, "date");
-    if (record->source == NULL || record->date == NULL || count == 0 ||
-        count > MODEL_PARTS_MAX)
-        return false;
-    record->files = alloc_array(count, sizeof(*record->files));
-    record->count = count;
-    for (size_t i = 0; i < count; i++)
-        if (!read_file(json_array_get(files, i), &record->files[i]))
-            return false;
-    return !json_is_object(mmproj) || read_file(mmproj, &record->mmproj);
-}
-
-bool model_record_read(const char *name, struct model_record *record, struct err *err)
-{
-    char *path = model_name_valid(name) ? path_in_store(name, ".json", err) : NULL;
-    struct str text;
-    json_t *json = NULL;
-    bool ok = false;
-
-    *record = (struct model_record){ .name = alloc_string(name) };
-    str_init(&text, RECORD_MAX);
-    if (path == NULL || (access(path, F_OK) < 0 && errno == ENOENT)) {
-        err_set(err, ERR_NOT_FOUND, "%s is not installed", name);
-    } else if (file_read(path, RECORD_MAX, &text, err)) {
-        json = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, NULL);
-        ok = read_record(json, record) ||
-             err_set(err, ERR_FORMAT, "%s: not a record of oriel; oriel models rm %s",
-                     path, name);
-    }
-    json_decref(json);
-    str_release(&text);
-    free(path);
-    if (!ok)
-        model_record_release(record);
-    return ok;
-}
-
-static json_t *file_json(const struct model_file *file)
-{
-    return json_pack("{s:s, s:s, s:s, s:I}", "file", file->file, "source", file->source,
-                     "sha256", file->sha256, "size_bytes", (json_int_t)file->size_bytes);
-}
-
-static json_t *record_json(const struct model_record *record)
-{
-    json_t *json =
-        json_pack("{s:s, s:s, s:s?, s:s}", "name", record->name, "source", record->source,
-                  "licence", record->licence, "date", record->date);
-    json_t *files = json_array();
-
-    for (size_t i = 0; i < record->count; i++)
-        json_array_append_new(files, file_json(&record->files[i]));
-    json_object_set_new(json, "files", files);
-    return json;
-}
-
-bool model_record_write(const struct model_record *record, struct err *err)
-{
-    char *path = path_in_store(record->name, ".json", err), *text;
-    json_t *json;
-    bool ok;
-
-    if (path == NULL)
-        return false;
-    json = record_json(record);
-    if (record->mmproj.file != NULL)
-        json_object_set_new(json, "mmproj", file_json(&record->mmproj));
-    text = json_dumps(json, JSON_INDENT(2));
-    ok = text != NULL ? file_replace(path, text, strlen(text), err)
-                      : err_set(err, ERR_FORMAT, "%s: not UTF-8", path);
-    free(text);
-    json_decref(json);
-    free(path);
-    return ok;
-}
-
-json_t *model_record_json(const struct model_record *record, struct err *err)
-{
-    char *directory = models_directory(err);
-    json_t *json;
-
-    if (directory == NULL)
-        return NULL;
-    json = record_json(record);
-    json_object_set_new(json, "size_bytes",
-                        json_integer((json_int_t)model_record_bytes(record)));
-    json_object_set_new(json, "path",
-                        json_sprintf("%s/%s", directory, record->files[0].file));
-    if (record->mmproj.file != NULL)
-        json_object_set_new(json, "mmproj",
-                            json_sprintf("%s/%s", directory, record->mmproj.file));
-    free(directory);
-    return json;
 }
 
 // ---------------------------------------------------------------------------
@@ -232,27 +59,26 @@ static int compare_names(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static void add_name(struct model_names *names, const char *file)
+static void add_name(struct model_names *names, const char *name, size_t len)
 {
-    const char *dot = strrchr(file, '.');
-    char *name;
+    char *copy = alloc_string_n(name, len);
 
-    if (dot == NULL || strcmp(dot, ".json") != 0)
-        return;
-    name = alloc_string_n(file, (size_t)(dot - file));
-    if (!model_name_valid(name)) {
-        free(name);
+    if (!model_name_valid(copy)) {
+        free(copy);
         return;
     }
     names->items =
         alloc_grow(names->items, names->count, &names->cap, sizeof(*names->items));
-    names->items[names->count++] = name;
+    names->items[names->count++] = copy;
 }
 
-bool models_list(struct model_names *names, struct err *err)
+// The names in entries that begin and end so.
+static bool list_entries(struct model_names *names, const char *start, const char *end,
+                         struct err *err)
 {
     char *directory = models_directory(err);
     DIR *entries = directory != NULL ? opendir(directory) : NULL;
+    size_t start_len = strlen(start), end_len = strlen(end);
     const struct dirent *entry;
 
     *names = (struct model_names){ .items = NULL };
@@ -261,68 +87,114 @@ bool models_list(struct model_names *names, struct err *err)
     free(directory);
     if (entries == NULL)
         return false;
-    while ((entry = readdir(entries)) != NULL)
-        add_name(names, entry->d_name);
+    while ((entry = readdir(entries)) != NULL) {
+        const char *name = entry->d_name;
+        size_t len = strlen(name);
+
+        if (len > start_len + end_len && strncmp(name, start, start_len) == 0 &&
+            strcmp(name + len - end_len, end) == 0)
+            add_name(names, name + start_len, len - start_len - end_len);
+    }
     closedir(entries);
     if (names->count > 0)
         qsort(names->items, names->count, sizeof(*names->items), compare_names);
     return true;
 }
 
-static bool remove_file(const char *file, struct err *err)
+bool models_list(struct model_names *names, struct err *err)
 {
-    char *path = path_in_store(file, "", err);
-    bool ok = path != NULL &&
-              (unlink(path) == 0 || errno == ENOENT || err_set_errno(err, "%s", path));
+    return list_entries(names, "", ".json", err);
+}
 
+bool models_list_begun(struct model_names *names, struct err *err)
+{
+    size_t kept = 0;
+
+    if (!list_entries(names, WORKSPACE_PREFIX, "", err))
+        return false;
+    for (size_t i = 0; i < names->count; i++) {
+        char *path = models_path(names->items[i], ".json", err);
+
+        if (path != NULL && access(path, F_OK) < 0)
+            names->items[kept++] = names->items[i];
+        else
+            free(names->items[i]);
+        free(path);
+    }
+    names->count = kept;
+    return true;
+}
+
+// ---------------------------------------------------------------------------
+// Removal
+
+static bool names_file(const struct model_record *record, const char *name)
+{
+    const struct model_file *file;
+
+    for (size_t i = 0; (file = model_record_file(record, i)) != NULL; i++)
+        if (strcmp(file->file, name) == 0)
+            return true;
+    return false;
+}
+
+bool models_sweep(const struct model_record *record, struct err *err)
+{
+    char *directory = models_directory(err);
+    DIR *entries = directory != NULL ? opendir(directory) : NULL;
+    const struct dirent *entry;
+    bool ok = entries != NULL;
+
+    if (directory != NULL && entries == NULL)
+        err_set_errno(err, "%s", directory);
+    while (ok && (entry = readdir(entries)) != NULL)
+        if (model_owns(record->name, entry->d_name) &&
+            !names_file(record, entry->d_name) &&
+            unlinkat(dirfd(entries), entry->d_name, 0) < 0)
+            ok = err_set_errno(err, "%s/%s", directory, entry->d_name);
+    if (entries != NULL)
+        closedir(entries);
+    free(directory);
+    return ok;
+}
+
+static bool remove_record(const char *name, struct err *err)
+{
+    char *path = models_path(name, ".json", err);
+    char *directory = models_directory(err);
+    bool ok = path != NULL && directory != NULL &&
+              (unlink(path) == 0 || errno == ENOENT || err_set_errno(err, "%s", path)) &&
+              file_sync_directory(directory, err);
+
+    free(directory);
     free(path);
     return ok;
 }
 
-static bool begins_with_file(const char *name, const char *file)
+static bool is_there(const char *name)
 {
-    struct model_record record = { 0 };
-    bool same = model_record_read(name, &record, &(struct err){ 0 }) &&
-                record.count > 0 && strcmp(record.files[0].file, file) == 0;
+    char *record = models_path(name, ".json", NULL);
+    char *begun = models_path(WORKSPACE_PREFIX, name, NULL);
+    bool there = record != NULL && begun != NULL &&
+                 (access(record, F_OK) == 0 || access(begun, F_OK) == 0);
 
-    model_record_release(&record);
-    return same;
-}
-
-char *models_installed_name(const char *path)
-{
-    struct err err = { 0 };
-    char *directory = models_directory(&err), *name = NULL;
-    const char *slash = strrchr(path, '/');
-    struct model_names names = { 0 };
-
-    if (directory != NULL && slash != NULL &&
-        strlen(directory) == (size_t)(slash - path) &&
-        memcmp(directory, path, (size_t)(slash - path)) == 0 && models_list(&names, &err))
-        for (size_t i = 0; i < names.count && name == NULL; i++)
-            if (begins_with_file(names.items[i], slash + 1))
-                name = alloc_string(names.items[i]);
-    model_names_release(&names);
-    free(directory);
-    return name;
+    free(begun);
+    free(record);
+    return there;
 }
 
 bool models_remove(const char *name, struct err *err)
 {
-    struct model_record record;
-    char *path;
+    struct model_record nothing = { .name = (char *)name };
+    struct workspace workspace;
     bool ok;
 
-    if (!model_record_read(name, &record, err))
+    if (!model_name_valid(name) || !is_there(name))
+        return err_set(err, ERR_NOT_FOUND, "%s is not installed", name);
+    if (!workspace_open(&workspace, name, err))
         return false;
-    path = alloc_printf("%s.json", name);
-    ok = remove_file(path, err);
-    for (size_t i = 0; ok && i < record.count; i++)
-        ok = remove_file(record.files[i].file, err);
-    if (ok && record.mmproj.file != NULL)
-        ok = remove_file(record.mmproj.file, err);
-    free(path);
-    model_record_release(&record);
+    ok = remove_record(name, err) && models_sweep(&nothing, err);
+    workspace_remove(&workspace);
     return ok;
 }
 
@@ -446,4 +318,32 @@ bool models_resolve(const char *name_or_path, struct model_files *files, struct 
         ok = no_such_model(name_or_path, err);
     model_names_release(&names);
     return ok;
+}
+
+static bool begins_with_file(const char *name, const char *file)
+{
+    struct model_record record = { 0 };
+    bool same = model_record_read(name, &record, &(struct err){ 0 }) &&
+                record.count > 0 && strcmp(record.files[0].file, file) == 0;
+
+    model_record_release(&record);
+    return same;
+}
+
+char *models_installed_name(const char *path)
+{
+    struct err err = { 0 };
+    char *directory = models_directory(&err), *name = NULL;
+    const char *slash = strrchr(path, '/');
+    struct model_names names = { 0 };
+
+    if (directory != NULL && slash != NULL &&
+        strlen(directory) == (size_t)(slash - path) &&
+        memcmp(directory, path, (size_t)(slash - path)) == 0 && models_list(&names, &err))
+        for (size_t i = 0; i < names.count && name == NULL; i++)
+            if (begins_with_file(names.items[i], slash + 1))
+                name = alloc_string(names.items[i]);
+    model_names_release(&names);
+    free(directory);
+    return name;
 }

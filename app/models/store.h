@@ -3,25 +3,18 @@
 //
 // The models that are installed: $XDG_DATA_HOME/oriel/models (mode 0700) holds NAME.gguf,
 // NAME.mmproj.gguf for models that can see (the parts of a split model as
-// NAME-00001-of-00005.gguf and so on), and NAME.json, the record, which says where they
-// came from. A model is there when its record is: pull writes it last, rm removes it
-// first.
-//
-// Records are read as untrusted: a file of a model is always a plain name in that folder.
+// NAME-00001-of-00005.gguf and so on; names.h), and NAME.json, the record, which says
+// where they came from. A model is there when its record is: pull writes it when all
+// files are in place, rm removes it first.
 #ifndef ORIEL_APP_MODELS_STORE_H
 #define ORIEL_APP_MODELS_STORE_H
 
-#include <jansson.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
+#include "app/models/record.h"
 #include "base/err.h"
-#include "base/hash.h"
-
-#define MODEL_NAME_MAX  64
-#define MODEL_PARTS_MAX 256
 
 struct model_files {
     char path[PATH_MAX];
@@ -39,33 +32,8 @@ char *models_installed_name(const char *path);
 // The folder, created if need be. The caller frees it.
 char *models_directory(struct err *err);
 
-// Letters, digits and "._-", beginning with a letter or digit, at most MODEL_NAME_MAX.
-bool model_name_valid(const char *name);
-
-struct model_file {
-    char *file; // its name in the folder
-    char *source;
-    char sha256[SHA256_HEX];
-    uint64_t size_bytes;
-};
-
-struct model_record {
-    char *name;
-    char *source;             // what pull was asked for
-    char *licence;            // NULL: not known
-    char *date;               // ISO 8601, UTC
-    struct model_file *files; // [count]: the model, or its parts in order
-    size_t count;
-    struct model_file mmproj; // file NULL: there is none
-};
-void model_record_release(struct model_record *record);
-uint64_t model_record_bytes(const struct model_record *record); // of all files
-
-// ERR_NOT_FOUND when the model is not installed.
-bool model_record_read(const char *name, struct model_record *record, struct err *err);
-bool model_record_write(const struct model_record *record, struct err *err);
-// With "path", and "mmproj" where there is one.
-json_t *model_record_json(const struct model_record *record, struct err *err);
+// The path of name with suffix behind it in that folder. The caller frees it.
+char *models_path(const char *name, const char *suffix, struct err *err);
 
 // The names of all installed models, sorted.
 struct model_names {
@@ -74,8 +42,13 @@ struct model_names {
 };
 void model_names_release(struct model_names *names);
 bool models_list(struct model_names *names, struct err *err);
+// Of those that were begun to be pulled and are not installed.
+bool models_list_begun(struct model_names *names, struct err *err);
 
-// Removes an installed model, whole.
+// Removes an installed model, and what an interrupted pull of it left, whole: every file
+// that belongs to the name, whatever the record says. ERR_BUSY while it is being pulled.
 bool models_remove(const char *name, struct err *err);
+// Removes the files that belong to the name and that the record does not name.
+bool models_sweep(const struct model_record *record, struct err *err);
 
 #endif

@@ -53,7 +53,7 @@ bool workspace_open(struct workspace *workspace, const char *name, struct err *e
     *workspace = (struct workspace){ .fd = -1 };
     if (directory == NULL)
         return false;
-    workspace->path = alloc_printf("%s/.pull-%s", directory, name);
+    workspace->path = alloc_printf("%s/" WORKSPACE_PREFIX "%s", directory, name);
     free(directory);
     if (lock(workspace, name, err))
         return true;
@@ -63,8 +63,10 @@ bool workspace_open(struct workspace *workspace, const char *name, struct err *e
 
 void workspace_close(struct workspace *workspace)
 {
-    if (workspace->fd >= 0)
+    if (workspace->fd >= 0) {
+        rmdir(workspace->path); // if it is empty
         close(workspace->fd);
+    }
     free(workspace->path);
     *workspace = (struct workspace){ .fd = -1 };
 }

@@ -12,6 +12,8 @@
 
 #include "base/err.h"
 
+#define WORKSPACE_PREFIX ".pull-"
+
 struct workspace {
     char *path;
     int fd; // holds the lock; a child that inherits it holds it too
@@ -19,7 +21,7 @@ struct workspace {
 
 // ERR_BUSY while another process pulls the same name.
 bool workspace_open(struct workspace *workspace, const char *name, struct err *err);
-// Leaves it for the next time.
+// Leaves what is in it for the next time.
 void workspace_close(struct workspace *workspace);
 // Removes it with all that is in it, and closes.
 void workspace_remove(struct workspace *workspace);

