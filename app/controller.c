@@ -695,6 +695,7 @@ static bool begin(struct controller *c, const struct controller_params *params,
         return false;
     picture_blocks_init(&c->pictures, c->ui, c->sessions);
     controller_new(c);
+    controller_offer_names(c);
     if (!have_model)
         ui_error(c->ui, &wrong);
     if (params->session != NULL && !controller_open(c, params->session, &wrong))

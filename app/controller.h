@@ -168,6 +168,8 @@ void controller_attaching_fds(const struct controller *c, struct pollfd fds[2]);
 void controller_attaching_tick(struct controller *c, int64_t now);
 void controller_attaching_end(struct controller *c);
 
+// What Tab completes, apart from the titles, which controller_list gives.
+void controller_offer_names(struct controller *c);
 void controller_act(struct controller *c, enum ui_action action, const char *argument);
 
 #endif

@@ -3,6 +3,7 @@
 //
 // What the commands of the screen do: one function each, in the table at the end.
 #include "app/controller.h"
+#include "app/models/catalogue.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -167,6 +168,7 @@ static bool do_model(struct controller *c, const char *argument, struct err *err
 // ---------------------------------------------------------------------------
 // Settings
 
+#define COUNT(array)    (sizeof(array) / sizeof((array)[0]))
 #define SETTING(member) offsetof(struct generation_settings, member)
 static const struct setting {
     const char *name;
@@ -182,6 +184,44 @@ static const struct setting {
     { "top-k", SETTING(top_k), true, 1e9 },
     { "max-tokens", SETTING(max_tokens), true, 1e9 },
 };
+
+static void offer_settings(struct controller *c)
+{
+    const char *names[COUNT(settings) + 1] = { "seed" };
+
+    for (size_t i = 0; i < COUNT(settings); i++)
+        names[1 + i] = settings[i].name;
+    ui_set_names(c->ui, UI_SET, names, COUNT(names));
+}
+
+static void offer_models(struct controller *c)
+{
+    struct model_names installed = { 0 };
+    const char **names;
+    size_t count = 0, known = 0;
+
+    while (catalogue[known].name != NULL)
+        known++;
+    if (!models_list(&installed, &(struct err){ 0 }))
+        installed.count = 0;
+    names = alloc_array(installed.count + known, sizeof(*names));
+    for (size_t i = 0; i < installed.count; i++)
+        names[count++] = installed.items[i];
+    for (size_t i = 0; i < known; i++)
+        names[count++] = catalogue[i].name;
+    ui_set_names(c->ui, UI_MODEL, names, count);
+    free(names);
+    model_names_release(&installed);
+}
+
+void controller_offer_names(struct controller *c)
+{
+    static const char *const themes[] = { "dark", "light", "plain" };
+
+    ui_set_names(c->ui, UI_THEME, themes, COUNT(themes));
+    offer_settings(c);
+    offer_models(c);
+}
 
 static void show_settings(struct controller *c)
 {
@@ -237,7 +277,7 @@ static bool do_set(struct controller *c, const char *argument, struct err *err)
         found = true;
         ok = set_seed(c, value, err);
     }
-    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
+    for (size_t i = 0; i < COUNT(settings); i++)
         if (!found && strlen(settings[i].name) == len &&
             memcmp(settings[i].name, argument, len) == 0) {
             found = true;

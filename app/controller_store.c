@@ -291,6 +291,16 @@ static void put_time(struct str *out, int64_t ms)
     str_append(out, text);
 }
 
+static void offer_titles(struct controller *c, const struct sessions_list *list)
+{
+    const char **titles = alloc_array(list->count + 1, sizeof(*titles));
+
+    for (size_t i = 0; i < list->count; i++)
+        titles[i] = list->entries[i].title;
+    ui_set_names(c->ui, UI_OPEN, titles, list->count);
+    free(titles);
+}
+
 static void list_conversations(struct controller *c, struct arena *arena)
 {
     struct sessions_list list;
@@ -303,6 +313,7 @@ static void list_conversations(struct controller *c, struct arena *arena)
         ui_error(c->ui, &err);
         return;
     }
+    offer_titles(c, &list);
     entries = alloc_array(list.count, sizeof(*entries));
     for (size_t i = 0; i < list.count; i++) {
         const struct sessions_entry *entry = &list.entries[i];
@@ -360,8 +371,6 @@ void controller_list(struct controller *c)
 {
     struct arena arena;
 
-    if (!ui_entries_visible(c->ui))
-        return;
     arena_init(&arena, LIST_BYTES);
     if (c->search != NULL)
         list_hits(c, &arena);

@@ -12,6 +12,7 @@
 #include <readline/readline.h>
 
 #include "base/alloc.h"
+#include "ui/completion.h"
 #include "ui/glyph.h"
 #include "ui/theme.h"
 #include "ui/ui.h"
@@ -151,35 +152,7 @@ static int to_line_end(int count, int key)
     return 0;
 }
 
-// ---------------------------------------------------------------------------
-// Completion
-
-static char *next_name(const char *text, int state)
-{
-    static int at; // readline asks until we say NULL
-
-    if (state == 0)
-        at = 0;
-    while (at < UI_ACTION_COUNT) {
-        const char *name = ui_actions[at++].command;
-
-        if (name != NULL && strncmp(name, text + 1, strlen(text + 1)) == 0)
-            return alloc_printf("/%s", name);
-    }
-    return NULL;
-}
-
-static char **complete(const char *text, int start, int end)
-{
-    (void)end;
-    rl_attempted_completion_over = 1;
-    if (start == 0 && text[0] == '/' && strchr(text + 1, '/') == NULL)
-        return rl_completion_matches(text, next_name);
-    if (strchr(text, '/') != NULL || text[0] == '~' || rl_line_buffer[0] == '/')
-        return rl_completion_matches(text, rl_filename_completion_function);
-    return NULL;
-}
-
+// What completion has found, in one line.
 static void show_matches(char **matches, int count, int longest)
 {
     struct str *hint = &the_composer->hint;
@@ -235,9 +208,8 @@ static void set_up_readline(struct composer *composer)
     rl_redisplay_function = redisplay;
     rl_getc_function = next_byte;
     rl_input_available_hook = is_input_available;
-    rl_attempted_completion_function = complete;
+    completion_install();
     rl_completion_display_matches_hook = show_matches;
-    rl_completer_word_break_characters = " \t\n\"'";
     rl_instream = rl_outstream = composer->nowhere;
     rl_initialize();
     rl_variable_bind("enable-bracketed-paste", "off"); // pastes come to us
@@ -273,6 +245,7 @@ void composer_destroy(struct composer **composer)
         return;
     rl_callback_handler_remove();
     clear_history();
+    completion_release();
     if (c->nowhere != NULL)
         fclose(c->nowhere);
     str_release(&c->queue);

@@ -16,6 +16,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "ui/completion.h"
 #include "ui/composer.h"
 #include "ui/editor.h"
 #include "ui/glyph.h"
@@ -317,6 +318,10 @@ static bool act_here(struct ui *ui, enum ui_action action, const char *argument)
         return true;
     case UI_FOLD:
         transcript_fold(&ui->transcript);
+        return true;
+    case UI_RAW:
+        set_hint(ui, transcript_raw(&ui->transcript) ? "Replies as the model wrote them"
+                                                     : "Replies as Markdown");
         return true;
     case UI_PAGE_UP:
         page(ui, -1);
@@ -1035,6 +1040,13 @@ void ui_set_queued(struct ui *ui, const char *text)
 char **ui_paths(const char *text, size_t *count)
 {
     return paths_parse(text, strlen(text), count);
+}
+
+void ui_set_names(struct ui *ui, enum ui_action action, const char *const *names,
+                  size_t count)
+{
+    (void)ui;
+    completion_set(action, names, count);
 }
 
 bool ui_copy(struct ui *ui, const char *text, size_t len)

@@ -22,6 +22,7 @@
 #include "base/str.h"
 #include "ui/glyph.h"
 #include "ui/theme.h"
+#include "ui/watcher.h"
 
 #define CAPTURE_MAX   ((off_t)1 << 20) // of standard error; more is forgotten
 #define CAPTURE_SHOWN 4096
@@ -54,6 +55,7 @@ static struct {
     int fd;
     int saved_stderr, captured_stderr; // -1: not captured
     struct termios modes;
+    struct watcher *watcher; // for the deaths that no handler sees
 } restore = { .saved_stderr = -1, .captured_stderr = -1 };
 
 static const int fatal_signals[] = { SIGSEGV, SIGBUS, SIGILL,  SIGFPE, SIGABRT,
@@ -103,6 +105,7 @@ static void give_back(void)
     if (!restore.taken)
         return;
     restore.taken = 0;
+    watcher_set(restore.watcher, false);
     if (restore.kitty)
         write_all(restore.fd, kitty_off, sizeof(kitty_off) - 1);
     restore.kitty = 0;
@@ -159,6 +162,7 @@ static void bound_capture(void)
 static void take(struct terminal *terminal)
 {
     restore.taken = 1;
+    watcher_set(restore.watcher, true);
     capture_stderr();
     write_all(terminal->fd, modes_on, sizeof(modes_on) - 1);
     if (terminal->mouse)
@@ -216,6 +220,7 @@ struct terminal *terminal_open(bool mouse, struct err *err)
     str_init(&terminal->frame, 0);
     terminal->file = fdopen(fd, "r+");
     restore.fd = fd;
+    restore.watcher = watcher_start(fd, modes_off);
     if (terminal->file == NULL || !open_screen(terminal, err) ||
         !watch_signals(terminal, err)) {
         terminal_close(&terminal);
@@ -243,6 +248,7 @@ void terminal_close(struct terminal **terminal)
         close(t->signals);
         sigprocmask(SIG_SETMASK, &t->old_mask, NULL);
     }
+    watcher_stop(&restore.watcher);
     if (t->file != NULL)
         fclose(t->file);
     str_release(&t->frame);

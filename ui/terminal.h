@@ -8,7 +8,7 @@
 // standard error (ours and the engine's) goes into memory; it is shown, made harmless,
 // when the terminal is given back. (3) The terminal is given back as it was on every way
 // out: by terminal_close, by the handlers of the fatal signals on a stack of their own,
-// and when memory runs out. A process has one terminal; what the handlers need is the one
+// when memory runs out, and after SIGKILL by the watcher. A process has one terminal; what the handlers need is the one
 // global.
 #ifndef ORIEL_UI_TERMINAL_H
 #define ORIEL_UI_TERMINAL_H

@@ -259,7 +259,10 @@ static struct block *laid_out(struct transcript *transcript, size_t index)
                   width);
         break;
     case UI_BLOCK_REPLY:
-        put_reply(block, width);
+        if (transcript->raw)
+            put_plain(block, STYLE_TEXT, "", width);
+        else
+            put_reply(block, width);
         break;
     case UI_BLOCK_IMAGE:
         put_picture(block, width);
@@ -372,6 +375,14 @@ void transcript_fold(struct transcript *transcript)
         transcript->blocks[i].unfolded = !transcript->blocks[i].unfolded;
         transcript->blocks[i].width = 0;
     }
+}
+
+bool transcript_raw(struct transcript *transcript)
+{
+    transcript->raw = !transcript->raw;
+    for (size_t i = 0; i < transcript->count; i++)
+        transcript->blocks[i].width = 0;
+    return transcript->raw;
 }
 
 // ---------------------------------------------------------------------------

@@ -43,6 +43,7 @@ struct transcript {
     struct str needle; // what is searched; "" for nothing
     size_t found_block, found_line;
     bool found;
+    bool raw; // replies are shown as they were written
 };
 // previews: of the same screen; borrowed.
 void transcript_init(struct transcript *transcript, struct previews *previews);
@@ -66,6 +67,8 @@ void transcript_end(struct transcript *transcript);
 void transcript_begin(struct transcript *transcript);
 // Shows or hides the reasoning of all replies.
 void transcript_fold(struct transcript *transcript);
+// Shows replies as they were written, or as Markdown; returns which it is now.
+bool transcript_raw(struct transcript *transcript);
 
 // Goes to the next line above (or below) that contains text; NULL: the same text again.
 // false when there is none.

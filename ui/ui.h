@@ -10,7 +10,8 @@
 //
 // Files of the room: terminal.c (the only way out to the tty), keys.c (the only way in),
 // glyph.c (widths, harmlessness), theme.c, lines.c (styled text, wrapping), markdown.c,
-// table.c, highlight.c, transcript.c, composer.c (readline), paths.c (what was dropped),
+// table.c, highlight.c, transcript.c, composer.c (readline), completion.c (Tab),
+// paths.c (what was dropped), watcher.c (gives the terminal back after a SIGKILL),
 // graphics.c (what the terminal says about pictures), pixels.c, format_*.c (pictures as
 // terminals take them), encoder.c (the thread that makes them), previews.c, overlay.c
 // (pictures over the text), actions.def, help.c, pane.c (the list of conversations),
@@ -162,6 +163,10 @@ void ui_insert(struct ui *ui, const char *text); // where its cursor is
 void ui_set_attachments(struct ui *ui, const char *const *names, size_t count);
 // A message that waits to be sent, shown there too; NULL: none.
 void ui_set_queued(struct ui *ui, const char *text);
+
+// What Tab offers as the argument of an action's command.
+void ui_set_names(struct ui *ui, enum ui_action action, const char *const *names,
+                  size_t count);
 
 // The files that a text names, if it names nothing else: absolute, below ~, or file://
 // URLs; bare, quoted or with backslashes; in lines or in words. NULL: it is other text.

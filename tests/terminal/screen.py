@@ -112,8 +112,8 @@ class Screen:
         return int(children.stdout.split()[0])
 
     def engine_pid(self):
-        children = subprocess.run(["pgrep", "-P", str(self.pid())], capture_output=True,
-                                  text=True)
+        children = subprocess.run(["pgrep", "-f", "-P", str(self.pid()), "^oriel engine"],
+                                  capture_output=True, text=True)
         return int(children.stdout.split()[0])
 
 

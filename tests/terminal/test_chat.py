@@ -176,6 +176,41 @@ def test_commands_are_completed_and_mistakes_told():
         say(screen, "/home/someone/file.png is a path", "user</home/someone/file.png is a")
 
 
+def test_arguments_are_completed():
+    with chat(columns=100) as screen:
+        say(screen, "Zebras are striped", "user<Zebras are striped>")
+        say(screen, "/new", "Type a message")
+        screen.type("/open zeb")
+        screen.keys("Tab")
+        screen.wait("› /open Zebras are striped")
+        screen.keys("C-c")
+        screen.type("/open Zebras ar")
+        screen.keys("Tab", "Enter")
+        screen.wait("user<Zebras are striped>")
+        screen.type("/model qwen2.5-0")
+        screen.keys("Tab")
+        screen.wait("› /model qwen2.5-0.5b")
+        screen.keys("C-c")
+        screen.type("/set temp")
+        screen.keys("Tab")
+        screen.wait("› /set temperature")
+        screen.keys("C-c")
+        with open(os.path.join(screen.home, "my cat.png"), "wb"):
+            pass
+        screen.type(f"/attach {screen.home}/my")
+        screen.keys("Tab")
+        screen.wait("cat.png\"")
+
+
+def test_replies_are_shown_as_they_were_written():
+    with chat(script="text=" + hexadecimal("# Title\n\n**bold**")) as screen:
+        say(screen, "?", "Title")
+        screen.wait("ready  Fake", gone=["**bold**"])
+        say(screen, "/raw", "# Title", "**bold**")
+        say(screen, "/raw", "Replies as Markdown")
+        screen.wait(gone=["**bold**"])
+
+
 def test_conversations_are_kept_found_and_opened():
     with chat() as screen:
         say(screen, "about zebras", "user<about zebras>")
@@ -308,6 +343,26 @@ def test_every_end_restores_the_terminal():
             check(screen.tmux("display-message", "-p",
                               "#{alternate_on}#{mouse_any_flag}#{cursor_flag}").strip()
                   == "001", number)
+
+
+def test_even_a_kill_gives_the_terminal_back():
+    with chat(script="token_ms=20 tokens=1000") as screen:
+        say(screen, "go on", "xxxxx")
+        modes = lambda: screen.tmux(
+            "display-message", "-p", "#{alternate_on}#{mouse_any_flag}#{cursor_flag}").strip()
+        check(modes() == "111")
+        os.kill(screen.pid(), signal.SIGKILL)
+        screen.wait("Killed")
+        end = time.monotonic() + 5
+        tty = screen.tmux("display-message", "-p", "#{pane_tty}").strip()
+        with open(os.path.join(screen.folder.name, "before")) as file:
+            before = file.read()
+        while time.monotonic() < end:
+            now = subprocess.run(["stty", "-g", "-F", tty], capture_output=True, text=True)
+            if now.stdout == before and modes() == "001":
+                return
+            time.sleep(0.02)
+        raise AssertionError(f"{now.stdout} {before} {modes()}")
 
 
 def test_the_screen_comes_back_after_ctrl_z():
