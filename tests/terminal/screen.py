@@ -4,6 +4,7 @@
 program runs in it under a shell that notes the terminal's modes before and after."""
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -105,6 +106,16 @@ class Screen:
         read = lambda name: open(os.path.join(self.folder.name, name)).read()
         assert read("before") == read("after"), "the terminal's modes have changed"
         return int(read("code"))
+
+    def kill(self):
+        """SIGKILL, and waits until the program is gone. What the shell says of it may be
+        on either screen."""
+        os.kill(self.pid(), signal.SIGKILL)
+        after = os.path.join(self.folder.name, "after")
+        end = time.monotonic() + 10
+        while not os.path.exists(after):
+            assert time.monotonic() < end, "it does not die"
+            time.sleep(0.02)
 
     def pid(self):
         shell = self.tmux("display-message", "-p", "#{pane_pid}").strip()

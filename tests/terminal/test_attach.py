@@ -4,7 +4,6 @@
 kept through a crash, refused, and sent to a model that sees or does not."""
 import hashlib
 import os
-import signal
 import sys
 import tempfile
 import time
@@ -73,8 +72,7 @@ def test_what_is_attached_survives_a_crash_with_the_words():
         screen.wait("› half a")
         time.sleep(1.3)
         os.unlink(path)
-        os.kill(screen.pid(), signal.SIGKILL)
-        screen.wait("back")
+        screen.kill()
         with chat(home=screen.home, script="vision") as again:
             again.wait("▣ cat.png", "› half a")
             say(again, "thought", f"user<[cat.png {mark(RED)}]half a thought>")

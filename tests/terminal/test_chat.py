@@ -248,8 +248,7 @@ def test_a_draft_is_there_again():
         screen.type("half a thought")
         screen.wait("› half a thought")
         time.sleep(1.3)
-        os.kill(screen.pid(), signal.SIGKILL)
-        screen.wait("back")
+        screen.kill()
         with chat(home=screen.home) as again:
             again.wait("› half a thought")
 
@@ -280,8 +279,7 @@ def test_what_waits_comes_back_when_the_reply_is_stopped():
         screen.keys("C-c")
         say(screen, "go on", "x")
         say(screen, "kept", "queued: kept")
-        os.kill(screen.pid(), signal.SIGKILL)
-        screen.wait("Killed")
+        screen.kill()
         with chat("last", home=screen.home) as again:
             again.wait("› kept")
 
@@ -351,8 +349,7 @@ def test_even_a_kill_gives_the_terminal_back():
         modes = lambda: screen.tmux(
             "display-message", "-p", "#{alternate_on}#{mouse_any_flag}#{cursor_flag}").strip()
         check(modes() == "111")
-        os.kill(screen.pid(), signal.SIGKILL)
-        screen.wait("Killed")
+        screen.kill()
         end = time.monotonic() + 5
         tty = screen.tmux("display-message", "-p", "#{pane_tty}").strip()
         with open(os.path.join(screen.folder.name, "before")) as file:
