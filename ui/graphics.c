@@ -179,11 +179,18 @@ static bool take_colours(struct graphics *graphics, const char *text)
     return graphics->rgb;
 }
 
+// A string that was torn has no end.
+static bool is_whole(const char *bytes, size_t len)
+{
+    return bytes[1] == '[' || bytes[len - 1] == '\a' ||
+           (bytes[len - 2] == '\033' && bytes[len - 1] == '\\');
+}
+
 bool graphics_answer(struct graphics *graphics, const char *bytes, size_t len)
 {
     char text[ANSWER_MAX];
 
-    if (len < 3 || len >= sizeof(text))
+    if (len < 4 || len >= sizeof(text) || !is_whole(bytes, len))
         return false;
     memcpy(text, bytes, len);
     text[len] = '\0';

@@ -10,6 +10,7 @@
 #define PASTE_BEGIN      "\033[200~"
 #define PASTE_END        "\033[201~"
 #define PASTE_STALLED_NS ((int64_t)2000000000) // its end was lost
+#define TORN_NS          ((int64_t)1000000000) // so was that of a sequence
 #define SEQUENCE_MAX     4096                  // a longer answer is dropped
 #define PARAMETERS       4
 
@@ -33,7 +34,14 @@ void keys_add(struct keys *keys, const char *bytes, size_t len, int64_t now_ns)
         keys->used = 0;
     }
     str_append_n(&keys->input, bytes, len);
+    if (now_ns - keys->arrived_ns >= TORN_NS)
+        keys->dropping = false;
     keys->arrived_ns = now_ns;
+}
+
+void keys_expect(struct keys *keys, int64_t until_ns)
+{
+    keys->answers_until_ns = until_ns;
 }
 
 bool keys_waiting(const struct keys *keys)
@@ -84,44 +92,62 @@ static bool take_paste(struct keys *keys, int64_t now_ns, struct key *key)
 // ---------------------------------------------------------------------------
 // Sequences
 
+static bool begins_string(char second)
+{
+    return second == ']' || second == 'P' || second == '_' || second == '^' ||
+           second == 'X';
+}
+
+// OSC is ended by BEL or ST; DCS, APC, PM and SOS by ST. Any other control character was
+// never part of it. 0 when it is not complete.
+static size_t string_length(const char *bytes, size_t len)
+{
+    for (size_t i = 2; i < len; i++) {
+        if ((unsigned char)bytes[i] >= ' ')
+            continue;
+        if (bytes[i] == '\a' && bytes[1] == ']')
+            return i + 1;
+        if (bytes[i] != ESC)
+            return i;
+        if (i + 1 == len)
+            return 0;
+        return bytes[i + 1] == '\\' ? i + 2 : i;
+    }
+    return 0;
+}
+
+static size_t csi_length(const char *bytes, size_t len)
+{
+    for (size_t i = 2; i < len; i++) // parameters, intermediates, final
+        if ((unsigned char)bytes[i] >= 0x40 && (unsigned char)bytes[i] <= 0x7E &&
+            !(i == 2 && bytes[2] == '['))
+            return i + 1;
+        else if ((unsigned char)bytes[i] < 0x20)
+            return i; // torn
+    return 0;
+}
+
 // The length of the escape sequence at bytes[len], 0 when it is not complete.
 static size_t sequence_length(const char *bytes, size_t len)
 {
+    uint32_t codepoint;
+    bool valid;
+
     if (len < 2)
         return 0;
+    if (begins_string(bytes[1]))
+        return string_length(bytes, len);
     switch (bytes[1]) {
-    case '[': // CSI: parameters, intermediates, final
-        for (size_t i = 2; i < len; i++)
-            if ((unsigned char)bytes[i] >= 0x40 && (unsigned char)bytes[i] <= 0x7E &&
-                !(i == 2 && bytes[2] == '['))
-                return i + 1;
-            else if ((unsigned char)bytes[i] < 0x20)
-                return i; // torn
-        return 0;
+    case '[':
+        return csi_length(bytes, len);
     case 'O': // SS3
         return len >= 3 ? 3 : 0;
-    case ']': // OSC, ended by BEL or ST
-    case 'P': // DCS, APC, PM, SOS: ended by ST
-    case '_':
-    case '^':
-    case 'X':
-        for (size_t i = 2; i < len; i++) {
-            if (bytes[i] == '\a' && bytes[1] == ']')
-                return i + 1;
-            if (bytes[i] == '\\' && bytes[i - 1] == ESC)
-                return i + 1;
-        }
-        return 0;
     case ESC: // an Escape, and the beginning of something else
         return 1;
-    default: { // Alt and a character
-        uint32_t codepoint;
-        bool valid;
-
+    default: // Alt and a character
         if (utf8_incomplete_tail(bytes + 1, len - 1) == len - 1)
             return 0;
         return 1 + utf8_decode(bytes + 1, len - 1, &codepoint, &valid);
-    }
     }
 }
 
@@ -211,8 +237,7 @@ static void name_sequence(struct key *key)
         key->name = letter_name(key->bytes[2]);
         return;
     }
-    if (key->bytes[1] == ']' || key->bytes[1] == 'P' || key->bytes[1] == '_' ||
-        key->bytes[1] == '^' || key->bytes[1] == 'X') {
+    if (begins_string(key->bytes[1]) && key->len > 2) {
         key->kind = KEY_REPLY;
         return;
     }
@@ -232,45 +257,82 @@ static void name_sequence(struct key *key)
         key->modifiers = csi.values[1] - 1;
 }
 
+// How long the rest of an incomplete sequence may take. What has only one or two bytes
+// may be a key; what is longer, or comes while answers are expected, is none.
+static int64_t patience_ns(const struct keys *keys, size_t len, int64_t now_ns)
+{
+    return len > 2 || now_ns < keys->answers_until_ns ? TORN_NS : KEYS_ESCAPE_NS;
+}
+
+// The rest of a sequence that is longer than anything sensible.
+static void drop(struct keys *keys, int64_t now_ns)
+{
+    const char *bytes = keys->input.data + keys->used;
+    size_t len = keys->input.len - keys->used, end = 0;
+    bool stalled = now_ns - keys->arrived_ns >= TORN_NS;
+
+    while (end < len && (unsigned char)bytes[end] >= ' ')
+        end++;
+    keys->used += end;
+    if (!stalled && (end == len || (bytes[end] == ESC && end + 1 == len)))
+        return;
+    keys->dropping = false;
+    if (end < len && bytes[end] == '\a')
+        keys->used++;
+    else if (end + 1 < len && bytes[end] == ESC && bytes[end + 1] == '\\')
+        keys->used += 2;
+}
+
+static void take_incomplete(struct keys *keys, size_t len, struct key *key)
+{
+    *key = (struct key){ .kind = KEY_REPLY, .bytes = "" };
+    if (len == 1)
+        *key = (struct key){ .kind = KEY_ESCAPE, .bytes = "\033", .len = 1 };
+    else if (len == 2 && begins_string(keys->input.data[keys->used + 1]))
+        *key = (struct key){ .kind = KEY_SEQUENCE, // Alt and that character
+                             .bytes = keys->input.data + keys->used,
+                             .len = 2 };
+    keys->dropping = len >= SEQUENCE_MAX;
+    keys->used = keys->input.len;
+}
+
 static bool take_sequence(struct keys *keys, int64_t now_ns, struct key *key)
 {
     const char *bytes = keys->input.data + keys->used;
     size_t len = keys->input.len - keys->used, used = sequence_length(bytes, len);
-    bool old = now_ns - keys->arrived_ns >= KEYS_ESCAPE_NS;
 
-    if (used == 0 && !old && len < SEQUENCE_MAX)
-        return false;
-    if (used == 0 && len > 1) { // torn, or longer than anything sensible
-        keys->used = keys->input.len;
-        *key = (struct key){ .kind = KEY_REPLY, .bytes = "", .len = 0 };
+    if (used == 0) {
+        if (now_ns - keys->arrived_ns < patience_ns(keys, len, now_ns) &&
+            len < SEQUENCE_MAX)
+            return false;
+        take_incomplete(keys, len, key);
         return true;
     }
-    *key = (struct key){ .kind = KEY_ESCAPE, .bytes = bytes, .len = 1 };
-    if (used <= 1) {
-        keys->used++;
-        return true;
-    }
+    keys->used += used;
     if (used == strlen(PASTE_BEGIN) && memcmp(bytes, PASTE_BEGIN, used) == 0) {
-        keys->used += used;
         keys->pasting = true;
         return keys_next(keys, now_ns, key);
     }
-    keys->used += used;
-    key->len = used;
-    name_sequence(key);
+    *key = (struct key){ .kind = KEY_ESCAPE, .bytes = bytes, .len = used };
+    if (used > 1)
+        name_sequence(key);
     return true;
 }
 
 bool keys_next(struct keys *keys, int64_t now_ns, struct key *key)
 {
-    const char *bytes = keys->input.data + keys->used;
-    size_t len = keys->input.len - keys->used;
+    const char *bytes;
+    size_t len;
     uint32_t codepoint;
     bool valid;
 
     if (keys->pasting)
         return take_paste(keys, now_ns, key);
-    if (len == 0)
+    if (keys->dropping)
+        drop(keys, now_ns);
+    bytes = keys->input.data + keys->used;
+    len = keys->input.len - keys->used;
+    if (len == 0 || keys->dropping)
         return false;
     if (bytes[0] == ESC)
         return take_sequence(keys, now_ns, key);

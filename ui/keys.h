@@ -3,7 +3,7 @@
 //
 // What the terminal sends, cut into whole units: characters, key sequences, pastes, mouse
 // events, and answers to questions, which may come late or unasked and are never taken
-// for typing. A lone Escape is one that nothing follows for KEYS_ESCAPE_NS.
+// for typing, torn or not. A lone Escape is one that nothing follows for KEYS_ESCAPE_NS.
 //
 // Source: ECMA-48, XTerm Control Sequences (Dickey). readline gets whole units only,
 // because it submits or hangs on torn ones.
@@ -63,13 +63,19 @@ struct keys {
     struct str input;
     size_t used;        // bytes of input that were handed out
     int64_t arrived_ns; // when the last bytes came
+    int64_t answers_until_ns;
     bool pasting;
+    bool dropping; // the rest of an overlong sequence
     struct str paste;
 };
 void keys_init(struct keys *keys);
 void keys_release(struct keys *keys);
 
 void keys_add(struct keys *keys, const char *bytes, size_t len, int64_t now_ns);
+
+// Until then the terminal is expected to answer, and what may be the beginning of an
+// answer is not hastily taken for a key. In the past: all answers are there.
+void keys_expect(struct keys *keys, int64_t until_ns);
 
 // The next unit; false when none is complete yet.
 bool keys_next(struct keys *keys, int64_t now_ns, struct key *key);

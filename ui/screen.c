@@ -41,6 +41,7 @@
 #define EVENTS_PER_KEY 2  // at most
 #define SIGNALS_MAX    8  // kinds of them
 #define READ_BYTES     65536
+#define ANSWERS_NS     ((int64_t)1000000000) // in which the terminal has answered
 #define QUIT_ARMED_NS  ((int64_t)3000000000)
 
 struct queued {
@@ -116,6 +117,7 @@ struct ui *ui_open(const struct ui_params *params, struct err *err)
         ui_set_theme(ui, params->theme);
     ui->previews.graphics.asked_ns = clock_ns();
     terminal_ask(terminal, graphics_question(getenv));
+    keys_expect(&ui->keys, clock_ns() + ANSWERS_NS);
     on_resize(ui);
     ui->dirty = ui->urgent = true;
     return ui;
@@ -572,6 +574,8 @@ static void on_reply(struct ui *ui, const struct key *key)
 
     if (!graphics_answer(graphics, key->bytes, key->len))
         return;
+    if (graphics->answered)
+        keys_expect(&ui->keys, 0);
     if (ui->ask_theme && graphics->background_known) {
         ui->ask_theme = false;
         // Luma of ITU-R BT.601

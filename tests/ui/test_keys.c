@@ -54,6 +54,14 @@ static const struct {
     { "\033]11;rgb:0000/0000/0000\033\\x", "reply x" },
     { "\033]11;rgb:ffff/ffff/ffff\ax", "reply x" },
     { "\033[?62;4;22cx", "reply x" },
+    { "\033[6;19;10tx", "reply x" },
+    { "\033[?1;0;1024S\033[?2;0;480;312Sx", "reply reply x" },
+    { "\033_Gi=31;OK\033\\x", "reply x" },
+    { "\033P>|XTerm(379)\033\\x", "reply x" },
+    { "\033P1$r0;48:2::1:2:3m\033\\x", "reply x" },
+    { "\033Phalf\rx", "reply ^M x" }, // a string that was never ended
+    { "\033_half\033[Ax", "reply up x" },
+    { "\033]half\003x", "reply ^C x" },
     { "\033P1$r0m\033\\x", "reply x" },
     { "\033[3;4Rx", "reply x" },
     { "\033[I\033[Ox", "reply reply x" },
@@ -111,6 +119,89 @@ static void waits_for_a_lone_escape(void)
     keys_release(&keys);
 }
 
+// What came, when the bytes came in two pieces, the second one `pause` later.
+static void check_late(const char *bytes, size_t at, int64_t pause, bool expected,
+                       const char *what)
+{
+    int64_t now = 1, end = at > 0 ? now + pause : now;
+    struct keys keys;
+    struct key key;
+    struct str out;
+
+    keys_init(&keys);
+    str_init(&out, 0);
+    if (expected)
+        keys_expect(&keys, now + 2000000000);
+    keys_add(&keys, bytes, at, now);
+    for (; now < end; now += 10000000)
+        while (keys_next(&keys, now, &key))
+            describe(&key, &out);
+    keys_add(&keys, bytes + at, strlen(bytes) - at, now);
+    while (keys_next(&keys, now + KEYS_ESCAPE_NS, &key))
+        describe(&key, &out);
+    CHECK_STR(out.data, what);
+    CHECK(!keys_waiting(&keys));
+    str_release(&out);
+    keys_release(&keys);
+}
+
+static const char *const answers[] = {
+    "\033]11;rgb:0000/0000/0000\033\\x",
+    "\033[?62;4;22cx",
+    "\033[6;19;10tx",
+    "\033_Gi=31;OK\033\\x",
+    "\033P>|XTerm(379)\033\\x",
+    "\033P1$r0;48:2::1:2:3m\033\\x",
+};
+
+// A slow line tears answers; what comes late is not text either.
+static void takes_no_late_answer_for_text(void)
+{
+    for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+        for (size_t at = 0; at < strlen(answers[i]) - 1; at++)
+            check_late(answers[i], at, 900000000, true, "reply x");
+        for (size_t at = 3; at < strlen(answers[i]) - 1; at++)
+            check_late(answers[i], at, 900000000, false, "reply x");
+    }
+}
+
+static void takes_alt_for_alt(void)
+{
+    check_late("\033P", 2, 50000000, false, "sequence");
+    check_late("\033_a", 2, 50000000, false, "sequence a");
+    check_late("\033]a", 2, 50000000, false, "sequence a");
+}
+
+static void forgets_an_answer_without_end(void)
+{
+    check_late("\033_Gi=31;OKx", 10, 1100000000, false, "reply x");
+    check_late("\033[?62;4x", 7, 1100000000, false, "reply x");
+}
+
+static void drops_an_overlong_answer(void)
+{
+    struct keys keys;
+    struct key key;
+    struct str out;
+
+    keys_init(&keys);
+    str_init(&out, 0);
+    keys_add(&keys, "\033P", 2, 1);
+    for (int i = 0; i < 1000; i++) {
+        keys_add(&keys, "0123456789", 10, 2 + i);
+        while (keys_next(&keys, 2 + i, &key))
+            describe(&key, &out);
+    }
+    keys_add(&keys, "0123\033", 5, 2000);
+    CHECK(!keys_next(&keys, 2000, &key));
+    keys_add(&keys, "\\x", 2, 2001);
+    while (keys_next(&keys, 2001, &key))
+        describe(&key, &out);
+    CHECK_STR(out.data, "reply x");
+    str_release(&out);
+    keys_release(&keys);
+}
+
 static void survives_a_paste_without_end(void)
 {
     struct keys keys;
@@ -129,6 +220,10 @@ static const struct test tests[] = {
     { "understands what terminals send", understands },
     { "understands it torn at every byte", understands_torn },
     { "waits before it believes in a lone Escape", waits_for_a_lone_escape },
+    { "takes no late answer for text", takes_no_late_answer_for_text },
+    { "takes Alt and a letter for that", takes_alt_for_alt },
+    { "forgets an answer whose end is lost", forgets_an_answer_without_end },
+    { "drops an overlong answer", drops_an_overlong_answer },
     { "survives a paste whose end is lost", survives_a_paste_without_end },
 };
 
