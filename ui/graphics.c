@@ -78,7 +78,7 @@ const char *graphics_question(char *(*environment)(const char *name))
 
 const char *graphics_cell_question(char *(*environment)(const char *name))
 {
-    return is_mute(environment) ? "" : ASK_CELL;
+    return is_mute(environment) ? "" : ASK_CELL ASK_ATTRIBUTES;
 }
 
 // ---------------------------------------------------------------------------
@@ -92,9 +92,11 @@ static bool is_sensible(int width, int height, int limit)
 // "ESC [ ? 62 ; 4 ; 22 c"
 static bool take_attributes(struct graphics *graphics, const char *text)
 {
+    bool before = graphics->answered && graphics->sixel;
     char *end;
 
     graphics->answered = true;
+    graphics->awaited = false;
     for (text += strlen("\033[?"); text[0] != '\0'; text = end) {
         long attribute = strtol(text, &end, 10);
 
@@ -104,7 +106,16 @@ static bool take_attributes(struct graphics *graphics, const char *text)
             break;
         end++;
     }
-    return true;
+    return !before;
+}
+
+// Whether that is news.
+static bool set_size(struct size *size, int width, int height)
+{
+    bool same = size->width == width && size->height == height;
+
+    *size = (struct size){ width, height };
+    return !same;
 }
 
 // "ESC [ ? item ; 0 ; value S": item 1 is colour registers, 2 is the size of sixels, of
@@ -122,11 +133,9 @@ static bool take_xtsmgraphics(struct graphics *graphics, const char *text)
     if (count != 4 || item != 2 || status != 0 ||
         !is_sensible(width, height, SCREEN_SIDE_MAX))
         return false;
-    if (graphics->largest.width == 0)
-        graphics->largest = (struct size){ width, height };
-    else
-        graphics->geometry = (struct size){ width, height };
-    return true;
+    return set_size(graphics->largest.width == 0 ? &graphics->largest
+                                                 : &graphics->geometry,
+                    width, height);
 }
 
 // "ESC [ 6 ; height ; width t" is a cell, 4 the text area.
@@ -137,12 +146,10 @@ static bool take_window_report(struct graphics *graphics, const char *text)
     if (sscanf(text, "\033[%d;%d;%dt", &what, &height, &width) != 3)
         return false;
     if (what == 6 && is_sensible(width, height, CELL_SIDE_MAX))
-        graphics->cell = (struct size){ width, height };
-    else if (what == 4 && is_sensible(width, height, SCREEN_SIDE_MAX))
-        graphics->text = (struct size){ width, height };
-    else
-        return false;
-    return true;
+        return set_size(&graphics->cell, width, height);
+    if (what == 4 && is_sensible(width, height, SCREEN_SIDE_MAX))
+        return set_size(&graphics->text, width, height);
+    return false;
 }
 
 // "ESC P > | name version ESC \"

@@ -35,7 +35,8 @@ enum graphics_kind {
 struct graphics {
     enum graphics_kind forced; // GRAPHICS_UNDECIDED: nothing is
     int64_t asked_ns;
-    bool answered; // DA1, which every terminal answers, last
+    bool awaited;  // it has been asked, and has not answered all
+    bool answered; // DA1, which every terminal answers, and which is asked last
     bool kitty, sixel, iterm, rgb;
     int colours;          // of text; 0: none
     int registers;        // for sixel, 0: not said

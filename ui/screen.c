@@ -41,7 +41,7 @@
 #define EVENTS_PER_KEY 2  // at most
 #define SIGNALS_MAX    8  // kinds of them
 #define READ_BYTES     65536
-#define ANSWERS_NS     ((int64_t)1000000000) // in which the terminal has answered
+#define ANSWERS_NS     ((int64_t)10000000000) // in which the terminal has answered
 #define QUIT_ARMED_NS  ((int64_t)3000000000)
 
 struct queued {
@@ -82,6 +82,13 @@ struct ui {
 // ---------------------------------------------------------------------------
 // Life
 
+static void ask_terminal(struct ui *ui, const char *question)
+{
+    terminal_ask(ui->terminal, question);
+    ui->previews.graphics.awaited = question[0] != '\0';
+    keys_expect(&ui->keys, question[0] != '\0' ? clock_ns() + ANSWERS_NS : 0);
+}
+
 static void on_resize(struct ui *ui)
 {
     struct size cells, pixels;
@@ -116,8 +123,7 @@ struct ui *ui_open(const struct ui_params *params, struct err *err)
     if (params->theme != NULL)
         ui_set_theme(ui, params->theme);
     ui->previews.graphics.asked_ns = clock_ns();
-    terminal_ask(terminal, graphics_question(getenv));
-    keys_expect(&ui->keys, clock_ns() + ANSWERS_NS);
+    ask_terminal(ui, graphics_question(getenv));
     on_resize(ui);
     ui->dirty = ui->urgent = true;
     return ui;
@@ -571,11 +577,12 @@ static void on_reply(struct ui *ui, const struct key *key)
 {
     struct graphics *graphics = &ui->previews.graphics;
     const uint8_t *rgb = graphics->background;
+    bool news = graphics_answer(graphics, key->bytes, key->len);
 
-    if (!graphics_answer(graphics, key->bytes, key->len))
-        return;
-    if (graphics->answered)
+    if (!graphics->awaited)
         keys_expect(&ui->keys, 0);
+    if (!news)
+        return;
     if (ui->ask_theme && graphics->background_known) {
         ui->ask_theme = false;
         // Luma of ITU-R BT.601
@@ -646,7 +653,7 @@ static void read_signals(struct ui *ui)
         touch(ui);
         if (number == SIGWINCH) {
             terminal_resized(ui->terminal);
-            terminal_ask(ui->terminal, graphics_cell_question(getenv));
+            ask_terminal(ui, graphics_cell_question(getenv));
             on_resize(ui);
         } else if (number == SIGTSTP)
             terminal_stop(ui->terminal);

@@ -26,6 +26,7 @@
 
 #define CAPTURE_MAX   ((off_t)1 << 20) // of standard error; more is forgotten
 #define CAPTURE_SHOWN 4096
+#define ROW_BITS      9               // of the number of a row
 #define COPY_MAX      ((size_t)74994) // bytes that xterm takes as base64 in one OSC 52
 
 static const char modes_on[] = "\033[?2004h";
@@ -414,8 +415,24 @@ void terminal_end(struct terminal *terminal, int y, int x)
     write_all(terminal->fd, terminal->frame.data, terminal->frame.len);
 }
 
+// Curses scrolls parts of the terminal where rows look alike to it, and pictures would go
+// along. The blanks below a picture therefore spell the number of their row: its bits are
+// spaces, and spaces that do not break.
+static void mark_row(int y, int x)
+{
+    move(y, x);
+    for (int bit = 0; bit < ROW_BITS && x + bit < COLS; bit++) {
+        cchar_t cell;
+
+        if (setcchar(&cell, y >> bit & 1 ? L"\u00A0" : L" ", WA_NORMAL, 0, NULL) == OK)
+            add_wch(&cell);
+    }
+}
+
 void terminal_show(struct terminal *terminal, const struct overlay_picture *picture)
 {
+    for (int row = 0; row < picture->rows; row++)
+        mark_row(picture->y + row, picture->x);
     overlay_add(&terminal->overlay, picture);
 }
 

@@ -22,6 +22,7 @@
 #include "ui/ui.h"
 
 #define PICTURES  16
+#define ENTRIES   40
 #define STREAM_NS ((int64_t)50000000)
 
 struct drawn {
@@ -139,6 +140,19 @@ static void obey(struct gallery *gallery, const char *word)
     }
 }
 
+static void show_entries(struct ui *ui)
+{
+    struct ui_entry entries[ENTRIES];
+    char titles[ENTRIES][32];
+
+    for (int i = 0; i < ENTRIES; i++) {
+        snprintf(titles[i], sizeof(titles[i]), "Number %d", i + 1);
+        entries[i] = (struct ui_entry){ titles[i], titles[i], "today", i == 0 };
+    }
+    ui_set_entries(ui, "Conversations", entries, ENTRIES);
+    ui_show_entries(ui, !ui_entries_visible(ui));
+}
+
 // false: the end.
 static bool on_event(struct gallery *gallery, const struct ui_event *event)
 {
@@ -155,12 +169,8 @@ static bool on_event(struct gallery *gallery, const struct ui_event *event)
     case UI_EVENT_SIGNAL:
         return false;
     case UI_EVENT_ACTION:
-        if (event->action == UI_SESSIONS) {
-            const struct ui_entry entry = { "1", "One", "today", true };
-
-            ui_set_entries(gallery->ui, "Conversations", &entry, 1);
-            ui_show_entries(gallery->ui, !ui_entries_visible(gallery->ui));
-        }
+        if (event->action == UI_SESSIONS)
+            show_entries(gallery->ui);
         return event->action != UI_QUIT;
     default:
         return true;
