@@ -23,6 +23,8 @@ while True:
         try:
             data = os.read(fd, 1 << 16)
         except OSError:
+            data = b""
+        if not data:
             sys.exit()
         while data:
             data = data[os.write(1 if fd == program else program, data):]

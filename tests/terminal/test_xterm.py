@@ -57,8 +57,8 @@ class Xterm:
              self.folder.name, "-nolisten", "tcp", "-noreset"],
             pass_fds=[write], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
         os.close(write)
-        number = os.read(read, 16).decode().strip()
-        os.close(read)
+        with os.fdopen(read) as pipe:
+            number = pipe.readline().strip()
         self.image = os.path.join(self.folder.name, "Xvfb_screen0")
         for _ in range(100):
             if not number or os.path.exists(self.image):
@@ -151,16 +151,13 @@ def test_they_go_when_it_scrolls_away():
 
 
 def test_they_move_with_the_text():
-    with Xterm("quarters:180:130", "text:30") as xterm:
-        xterm.wait(lambda pixel: near(pixel(*at(1, 2, 100, 5)), YELLOW))
-        for lines in range(1, 6):
+    with Xterm("quarters:180:130", "text:25") as xterm:  # six of its rows are above
+        xterm.wait(lambda pixel: near(pixel(*at(1, 0, 100, 5)), YELLOW))
+        check_quarters(xterm.screen(), 1, 0, 180, 130, top=6 * CELL[1])
+        for cut in range(5, -1, -1):
             xterm.type("\033[1;2A")
-            time.sleep(0.2)
-        pixel = xterm.screen()
-        tops = [y for y in range(0, 12 * CELL[1]) if near(pixel(CELL[0] + 5, y), RED)]
-        blues = [y for y in range(0, 20 * CELL[1]) if near(pixel(CELL[0] + 5, y), BLUE)]
-        assert len(tops) in range(60, 68) and len(blues) in range(57, 68), (tops, blues)
-        assert tops[0] % CELL[1] == 0 and tops[-1] + 1 == blues[0]
+            xterm.wait(lambda pixel: near(pixel(*at(1, 9 - cut, 100, 5)), YELLOW))
+            check_quarters(xterm.screen(), 1, 0, 180, 130, top=cut * CELL[1])
 
 
 def test_help_leaves_nothing_of_them():
