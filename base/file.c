@@ -63,9 +63,9 @@ bool file_map_open(struct file_map *map, const char *path, struct err *err)
 bool file_map_open_at(struct file_map *map, int directory, const char *name,
                       struct err *err)
 {
-    int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW;
+    int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
-    return map_descriptor(map, openat(directory, name, flags), name, err);
+    return map_descriptor(map, fd, name, err);
 }
 
 void file_map_close(struct file_map *map)

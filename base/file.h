@@ -24,7 +24,10 @@ struct file_map {
 
 bool file_map_open(struct file_map *map, const char *path, struct err *err);
 
-// The same for a name in an open directory; a symbolic link is refused.
+// The same for a name in an open directory. Both follow symbolic links, as whoever names
+// the file, or may write into its directory, could as well have put the file itself
+// there; what is not a regular file behind them is refused, and opening it waits for
+// nobody.
 bool file_map_open_at(struct file_map *map, int directory, const char *name,
                       struct err *err);
 void file_map_close(struct file_map *map); // also accepts a zeroed or closed map

@@ -60,7 +60,8 @@ struct gguf_array {
     const struct gguf_string *strings; // GGUF_STRING only
 };
 
-// Maps path read-only; for "name-00001-of-00005.gguf" all parts, found beside it by name.
+// Maps path read-only; for "name-00001-of-00005.gguf" all parts, found beside it by name
+// (links, as hub caches have them, are followed).
 // Fails with ERR_IO, ERR_FORMAT (the text names the key or tensor and the byte offset),
 // ERR_UNSUPPORTED or ERR_LIMIT. Free with gguf_close.
 struct gguf *gguf_open(const char *path, struct err *err);

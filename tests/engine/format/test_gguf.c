@@ -413,7 +413,10 @@ struct split_case {
         SPLIT_LINK,
         SPLIT_BROKEN,
         SPLIT_EMPTY,
-        SPLIT_FIFO
+        SPLIT_FIFO,
+        SPLIT_LINK_TO_FIFO,
+        SPLIT_LINK_TO_NOTHING,
+        SPLIT_LINK_TO_ITSELF,
     } how;
 };
 
@@ -457,6 +460,13 @@ static void spoil_part(const struct split_case *split, const char *path)
         CHECK(rename(path, elsewhere) == 0 && symlink(elsewhere, path) == 0);
     if (split->how == SPLIT_FIFO)
         CHECK(unlink(path) == 0 && mkfifo(path, 0600) == 0);
+    if (split->how == SPLIT_LINK_TO_FIFO)
+        CHECK(unlink(path) == 0 && mkfifo(elsewhere, 0600) == 0 &&
+              symlink(elsewhere, path) == 0);
+    if (split->how == SPLIT_LINK_TO_NOTHING)
+        CHECK(unlink(path) == 0 && symlink(elsewhere, path) == 0);
+    if (split->how == SPLIT_LINK_TO_ITSELF)
+        CHECK(unlink(path) == 0 && symlink(path, path) == 0);
     free(elsewhere);
 }
 
@@ -510,9 +520,12 @@ static void reads_split_models_and_refuses_wrong_ones(void)
         { "key 'split.no' is missing", first, 1, SPLIT_KEYLESS },
         { "m-00002-of-00003.gguf: key 'split.no' is missing", first, 2, SPLIT_KEYLESS },
         { "tensor 'blk.1.weight', byte ", first, 2, SPLIT_TWIN },
+        { NULL, first, 1, SPLIT_LINK },
+        { NULL, first, 2, SPLIT_LINK },
+        { "m-00002-of-00003.gguf: not a regular file", first, 2, SPLIT_LINK_TO_FIFO },
+        { "m-00002-of-00003.gguf: No such file", first, 2, SPLIT_LINK_TO_NOTHING },
         { "m-00002-of-00003.gguf: Too many levels of symbolic links", first, 2,
-          SPLIT_LINK },
-        { NULL, first, 1, SPLIT_LINK }, // the file that a person names may be a link
+          SPLIT_LINK_TO_ITSELF },
         { "m-00003-of-00003.gguf: tensor number 2, byte ", first, 3, SPLIT_BROKEN },
         { "m-00002-of-00003.gguf: the file is empty", first, 2, SPLIT_EMPTY },
         { "m-00002-of-00003.gguf: not a regular file", first, 2, SPLIT_FIFO },
