@@ -16,16 +16,16 @@ struct chat {
     uint64_t seed;
 };
 
-#define AT(member)      offsetof(struct chat, params.member)
-#define SETTING(member) offsetof(struct chat, params.settings.member)
+#define AT(member) offsetof(struct chat, params.member)
+#define SETTINGS   offsetof(struct chat, params.settings)
 static const struct option_spec options[] = {
     { 'm', "model", "MODEL", OPTION_TEXT, AT(model.name), 0, 0,
       "name or path of the model" },
     { 's', "system", "TEXT", OPTION_TEXT, AT(system), 0, 0,
       "instructions for the model" },
-    { 'n', "max-tokens", "MAX", OPTION_U32, SETTING(max_tokens), 0, 0,
+    { 'n', "max-tokens", "MAX", OPTION_SETTING, SETTINGS, 0, 0,
       "at most this many tokens per reply; 0: no limit" },
-    { 0, "temp", "T", OPTION_FLOAT, SETTING(temperature), 0, 100,
+    { 0, "temp", "T", OPTION_SETTING, SETTINGS, 0, 0,
       "temperature; 0: always the likeliest" },
     { 0, "seed", "N", OPTION_U64, offsetof(struct chat, seed), 0, 0,
       "repeat a random choice" },

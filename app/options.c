@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/text/sampler_settings.h"
 
 #define WORD_MAX    64
 #define HELP_COLUMN 30
@@ -57,6 +58,38 @@ static bool parse_float(const struct option_spec *spec, const char *text, float 
     return true;
 }
 
+// By the names that people know from other programs, too.
+static const struct sampler_setting *find_setting(const char *name)
+{
+    static const char *const other_names[][2] = { { "temp", "temperature" },
+                                                  { "typical", "typical-p" },
+                                                  { "repeat-penalty",
+                                                    "repetition-penalty" },
+                                                  { "logprobs", "top-logprobs" } };
+    const struct sampler_setting *setting = sampler_setting_find(name);
+
+    for (size_t i = 0; setting == NULL && i < sizeof(other_names) / sizeof(*other_names);
+         i++)
+        if (strcmp(name, other_names[i][0]) == 0)
+            setting = sampler_setting_find(other_names[i][1]);
+    if (setting == NULL)
+        bug("no setting is called %s", name);
+    return setting;
+}
+
+// Its range is the sampler's own.
+static bool parse_setting(const struct option_spec *spec, const char *text,
+                          struct generation_settings *settings, struct err *err)
+{
+    const struct sampler_setting *setting = find_setting(spec->name);
+
+    return sampler_setting_read(setting, settings, text, NULL) ||
+           err_set(err, ERR_USAGE,
+                   "--%s wants a %snumber from %.15g to %.15g, not \"%s\"", spec->name,
+                   setting->kind == SETTING_FLOAT ? "" : "whole ", setting->min,
+                   setting->max, text);
+}
+
 static bool set_value(const struct option_spec *spec, const char *text, void *values,
                       struct err *err)
 {
@@ -85,6 +118,8 @@ static bool set_value(const struct option_spec *spec, const char *text, void *va
         return parse_integer(spec, text, INT64_MAX, at, err);
     case OPTION_FLOAT:
         return parse_float(spec, text, at, err);
+    case OPTION_SETTING:
+        return parse_setting(spec, text, at, err);
     case OPTION_HEADING:
         break;
     }

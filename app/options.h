@@ -22,6 +22,7 @@ enum option_kind {
     OPTION_U32,
     OPTION_U64, // at most INT64_MAX
     OPTION_FLOAT,
+    OPTION_SETTING, // a number of struct generation_settings, by sampler_settings.h
     OPTION_HEADING, // a line in the help, not an option
 };
 
@@ -30,7 +31,7 @@ struct option_spec {
     const char *name;
     const char *argument; // "FILE" in the help; NULL for a flag
     enum option_kind kind;
-    size_t offset;   // of the value in the command's struct
+    size_t offset;   // in the command's struct: of the value, or of all the settings
     double min, max; // of a number; both 0: no limit but the type's
     const char *help;
 };

@@ -244,18 +244,6 @@ bool engine_render(const struct engine *engine, const struct conversation *conve
     return true;
 }
 
-void generation_settings_default(struct generation_settings *settings)
-{
-    *settings = (struct generation_settings){
-        .temperature = 0.5f,
-        .top_p = 1,
-        .typical_p = 1,
-        .repetition_penalty = 1,
-        .dry_base = 1.75f,
-        .dry_allowed_length = 2,
-    };
-}
-
 static void make_reply(const struct engine_request *request, struct str *reply)
 {
     long tokens = number("tokens", -1);

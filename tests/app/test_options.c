@@ -1,6 +1,8 @@
 // tests/app/test_options.c
 // SPDX-License-Identifier: MIT
 #include "app/options.h"
+
+#include "base/conversation.h"
 #include "tests/tap.h"
 
 struct values {
@@ -10,6 +12,7 @@ struct values {
     uint32_t small;
     uint64_t large;
     float real;
+    struct generation_settings settings;
 };
 
 #define AT(member) offsetof(struct values, member)
@@ -22,6 +25,8 @@ static const struct option_spec specs[] = {
     { 's', "small", "N", OPTION_U32, AT(small), 2, 9, "" },
     { 0, "large", "N", OPTION_U64, AT(large), 0, 0, "" },
     { 0, "real", "X", OPTION_FLOAT, AT(real), -1, 1, "" },
+    { 0, "temp", "T", OPTION_SETTING, AT(settings), 0, 0, "" },
+    { 0, "top-k", "N", OPTION_SETTING, AT(settings), 0, 0, "" },
     OPTIONS_END,
 };
 
@@ -122,6 +127,13 @@ static void numbers_are_checked(void)
     }
 }
 
+static void settings_have_the_names_and_ranges_of_the_sampler(void)
+{
+    CHECK_INT(parse("--temp 0.5 --top-k=7"), OPTIONS_OK);
+    CHECK(values.settings.temperature == 0.5f);
+    CHECK_INT(values.settings.top_k, 7);
+}
+
 static void mistakes_name_the_option(void)
 {
     static const char *const cases[][2] = {
@@ -134,6 +146,10 @@ static void mistakes_name_the_option(void)
         { "-ft", "--text wants a value: --text T" },
         { "--small x", "--small wants a number from 2 to 9, not \"x\"" },
         { "--large x", "--large wants a whole number, not \"x\"" },
+        { "--temp 10.5", "--temp wants a number from 0 to 10, not \"10.5\"" },
+        { "--temp nan", "--temp wants a number from 0 to 10, not \"nan\"" },
+        { "--top-k 1.5", "--top-k wants a whole number from 0 to 1048576, not \"1.5\"" },
+        { "--top-k=-1", "--top-k wants a whole number from 0 to 1048576, not \"-1\"" },
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -167,6 +183,8 @@ static const struct test tests[] = {
       a_single_dash_and_an_empty_word_are_operands },
     { "a value may look like an option", a_value_may_look_like_an_option },
     { "numbers are checked", numbers_are_checked },
+    { "settings have the names and ranges of the sampler",
+      settings_have_the_names_and_ranges_of_the_sampler },
     { "mistakes name the option", mistakes_name_the_option },
     { "help wins wherever it stands", help_wins_wherever_it_stands },
     { "words have a distance", words_have_a_distance },
