@@ -113,7 +113,7 @@ def test_mistakes_get_one_line_and_exit_code_2():
         (["ask", "-m", model, "-n", "-1", "x"], ["--max-tokens", "-1"]),
         (["ask", "-m", model, "-n", "4294967296", "x"], ["--max-tokens"]),
         (["ask", "-m", model, "--temp", "nan", "x"], ["--temp", "nan"]),
-        (["ask", "-m", model, "--temp", "101", "x"], ["--temp", "100"]),
+        (["ask", "-m", model, "--temp", "101", "x"], ["--temp", "10"]),
         (["ask", "-m", model, "--top-p=1.5", "x"], ["--top-p"]),
         (["ask", "-m", model, "--seed", "99999999999999999999", "x"], ["--seed"]),
         (["ask", "-m", model, "--json=yes", "x"], ["--json"]),
