@@ -12,6 +12,8 @@
 #include "tests/engine/model/random.h"
 #include "tests/engine/model/vocabulary.h"
 
+#define CONVOLUTION 3 // tokens that a layer of lfm2 looks at
+
 // Sizes are awkward on purpose: 9 heads over 3, widths that are no powers of two. Types
 // whose blocks hold 256 weights get width and inner size rounded to 256.
 static const struct family {
@@ -20,6 +22,9 @@ static const struct family {
     unsigned experts, experts_used;
     unsigned features; // that the architecture always has
     bool qk_norms, post_norms, fused;
+    int32_t sections[4]; // M-RoPE: pairs that turn with time, height and width
+    unsigned deepstack;  // layers to which embeddings of pictures are added
+    unsigned period;     // lfm2: each such layer attends, the others convolve
 } families[] = {
     // clang-format off
     { .name = "llama", .pre_tokenizer = "llama-bpe",
@@ -41,6 +46,15 @@ static const struct family {
       .qk_norms = true, .post_norms = true },
     { .name = "phi3", .pre_tokenizer = "gpt-4o", .fused = true,
       .layers = 3, .width = 192, .inner = 288, .heads = 6, .kv_heads = 2, .head_size = 32 },
+    { .name = "qwen2vl", .pre_tokenizer = "qwen2", .features = MODEL_BIASES,
+      .layers = 2, .width = 192, .inner = 352, .heads = 6, .kv_heads = 2, .head_size = 32,
+      .sections = { 4, 6, 6, 0 } },
+    { .name = "qwen3vl", .pre_tokenizer = "qwen2", .features = MODEL_WIDE_HEADS,
+      .layers = 3, .width = 160, .inner = 288, .heads = 4, .kv_heads = 2, .head_size = 64,
+      .qk_norms = true, .sections = { 12, 10, 10, 0 }, .deepstack = 2 },
+    { .name = "lfm2", .pre_tokenizer = "lfm2", .features = MODEL_TIED,
+      .layers = 4, .width = 192, .inner = 320, .heads = 6, .kv_heads = 2, .head_size = 32,
+      .qk_norms = true, .period = 3 },
     // clang-format on
 };
 
@@ -219,6 +233,24 @@ static void put_norm(struct build *build, unsigned layer, const char *part,
     put_vector(build, in_layer(name, layer, rest), count, 1, 0.2);
 }
 
+// A gated convolution over the last three tokens (lfm2).
+static void put_convolution(struct build *build, unsigned layer)
+{
+    unsigned width = build->family.width;
+    char name[64];
+
+    put_norm(build, layer, "attn_norm", width);
+    put_linear(build, layer, "shortconv.in_proj", width, 3 * (uint64_t)width, false);
+    put_tensor(build, in_layer(name, layer, "shortconv.conv.weight"), QUANT_F32,
+               CONVOLUTION, width, 1, 0.6);
+    put_linear(build, layer, "shortconv.out_proj", width, width, false);
+}
+
+static bool attends(const struct family *family, unsigned layer)
+{
+    return family->period == 0 || layer % family->period == family->period - 1;
+}
+
 static void put_attention(struct build *build, unsigned layer)
 {
     const struct family *family = &build->family;
@@ -305,10 +337,16 @@ static void put_tensors(struct build *build)
                matrix_type(build, "token_embd.weight", family->width), family->width,
                tokens, 1, tied ? out : 1);
     for (unsigned layer = 0; layer < family->layers; layer++) {
-        put_attention(build, layer);
+        if (attends(family, layer))
+            put_attention(build, layer);
+        else
+            put_convolution(build, layer);
         put_feed_forward(build, layer);
     }
-    put_vector(build, "output_norm.weight", family->width, 1, 0.2);
+    // Files of lfm2 call it so by mistake.
+    put_vector(build,
+               family->period > 0 ? "token_embd_norm.weight" : "output_norm.weight",
+               family->width, 1, 0.2);
     if (!tied)
         put_tensor(build, "output.weight",
                    matrix_type(build, "output.weight", family->width), family->width,
@@ -337,6 +375,14 @@ static void put_number(struct build *build, const char *name, float value)
     gguf_write_f32(&build->writer, key, value);
 }
 
+static void put_sections(struct build *build)
+{
+    char key[96];
+
+    snprintf(key, sizeof(key), "%s.rope.dimension_sections", build->family.name);
+    gguf_write_array(&build->writer, key, GGUF_I32, 4, build->family.sections);
+}
+
 static void put_rope_keys(struct build *build)
 {
     unsigned features = build->features;
@@ -350,6 +396,8 @@ static void put_rope_keys(struct build *build)
         put_size(build, "rope.dimension_count", rotary);
     if ((features & MODEL_PLAIN_KEYS) == 0 || build->gemma)
         put_number(build, "rope.freq_base", build->gemma ? 1000000 : 50000);
+    if (build->family.sections[0] > 0)
+        put_sections(build);
     if ((features & (MODEL_ROPE_LINEAR | MODEL_ROPE_YARN)) != 0) {
         gguf_write_string(&build->writer, key,
                           (features & MODEL_ROPE_YARN) != 0 ? "yarn" : "linear");
@@ -366,6 +414,21 @@ static void put_rope_keys(struct build *build)
     }
 }
 
+// Layers without keys and values are those that convolve.
+static void put_convolution_keys(struct build *build)
+{
+    const struct family *family = &build->family;
+    int32_t kv_heads[16] = { 0 };
+    char key[96];
+
+    for (unsigned i = 0; i < family->layers; i++)
+        kv_heads[i] = attends(family, i) ? (int32_t)family->kv_heads : 0;
+    snprintf(key, sizeof(key), "%s.attention.head_count_kv", family->name);
+    gguf_write_array(&build->writer, key, GGUF_I32, family->layers, kv_heads);
+    put_size(build, "shortconv.l_cache", CONVOLUTION);
+    put_size(build, "vocab_size", (uint32_t)model_vocabulary_size(build->recipe));
+}
+
 static void put_shape_keys(struct build *build)
 {
     const struct family *family = &build->family;
@@ -375,7 +438,10 @@ static void put_shape_keys(struct build *build)
     put_size(build, "block_count", family->layers);
     put_size(build, "feed_forward_length", family->inner);
     put_size(build, "attention.head_count", family->heads);
-    if (family->kv_heads != family->heads || (build->features & MODEL_PLAIN_KEYS) == 0)
+    if (family->period > 0)
+        put_convolution_keys(build);
+    else if (family->kv_heads != family->heads ||
+             (build->features & MODEL_PLAIN_KEYS) == 0)
         put_size(build, "attention.head_count_kv", family->kv_heads);
     // Larger than in real models: there it would hardly show whether it is obeyed.
     put_number(build, "attention.layer_norm_rms_epsilon", 0.01F);
@@ -394,6 +460,8 @@ static void put_shape_keys(struct build *build)
             put_number(build, "attn_logit_softcapping", 2.5);
         put_number(build, "final_logit_softcapping", 6);
     }
+    if (family->deepstack > 0)
+        put_size(build, "n_deepstack_layers", family->deepstack);
     if (family->experts != 0) {
         put_size(build, "expert_count", family->experts);
         put_size(build, "expert_used_count", family->experts_used);

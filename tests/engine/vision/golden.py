@@ -137,7 +137,7 @@ def main():
             for kind in ("F32", "F16", "Q8_0"):
                 family = open_family(make_model, name, kind, models)
                 write_embeddings(family, kind, embeddings)
-                if kind == "F16" and family.speaks():
+                if kind == "F16":
                     write_logits(family, logits)
 
 

@@ -67,10 +67,6 @@ class Family:
     placeholder = "<image>"  # the token that transformers replaces by embeddings
     kinds = ()  # inputs that say which tokens are of pictures
 
-    def speaks(self):
-        """Whether the language model is the family's own."""
-        return True
-
     def cases(self):
         """Pictures whose embeddings are kept."""
         return [single(1, self.side, self.side), single(2, self.side, self.side)]

@@ -32,9 +32,6 @@ class Qwen2VL(Family):
     }
     projector = {"mm.0": "merger.mlp.0", "mm.2": "merger.mlp.2"}
 
-    def speaks(self):
-        return self.language.architecture not in ("qwen2", "qwen3")
-
     def visual_config(self):
         width = self.file.vision("embedding_length")
         inner = self.file.tensors["v.blk.0.ffn_up.weight"].shape[0]
@@ -50,22 +47,6 @@ class Qwen2VL(Family):
     def build(self):
         start, end = self.ids("<|vision_start|>", "<|vision_end|>")
         text = self.language.config()
-        if not self.speaks():
-            # No language model of its own yet: embeddings only.
-            text = {
-                "hidden_size": self.file.vision("projection_dim"),
-                "num_hidden_layers": 1,
-                "vocab_size": 512,
-                "num_attention_heads": self.file.vision("projection_dim") // 32,
-                "num_key_value_heads": 1,
-                "head_dim": 32,
-                "intermediate_size": 32,
-            }
-            text["rope_parameters"] = {
-                "rope_type": "default",
-                "mrope_section": [4, 6, 6],
-                "rope_theta": 10000.0,
-            }
         model = self.generation(
             self.config(
                 vision_config=self.visual_config(),
@@ -77,8 +58,6 @@ class Qwen2VL(Family):
         )
         set_epsilon(model.model.visual, self.epsilon)
         weights = {"model.visual." + k: v for k, v in self.visual_weights().items()}
-        if not self.speaks():
-            return load(model, weights, ("language_model", "lm_head"))
         return load(model, weights | self.language.weights("model.language_model."))
 
     def visual_weights(self):

@@ -158,9 +158,6 @@ class InternVL(Family):
 
 
 class Lfm2VL(Family):
-    def speaks(self):
-        return self.language.architecture == "lfm2"
-
     def build(self):
         scale = self.file.vision("projector.scale_factor")
         vision = self.vision_config(
@@ -169,16 +166,6 @@ class Lfm2VL(Family):
         )
         vision.pop("image_size")
         text = self.language.config()
-        if not self.speaks():
-            # No language model of its own yet: embeddings only.
-            text = transformers.Lfm2Config(
-                hidden_size=text.hidden_size,
-                vocab_size=512,
-                num_hidden_layers=2,
-                num_attention_heads=2,
-                num_key_value_heads=1,
-                layer_types=["conv", "full_attention"],
-            )
         config = transformers.Lfm2VlConfig(
             vision_config=transformers.Siglip2VisionConfig(**vision),
             text_config=text,
@@ -200,8 +187,6 @@ class Lfm2VL(Family):
             for end in ("weight", "bias"):
                 value = self.file.tensors[f"{old}.{end}"]
                 weights[f"model.multi_modal_projector.{new}.{end}"] = value
-        if not self.speaks():
-            return load(model, weights, ("language_model", "lm_head"))
         return load(model, weights | self.language.weights("model.language_model."))
 
     def inputs(self, picture):

@@ -88,9 +88,9 @@ const struct language language_smollm = { .architecture = "llama",
 const struct language language_gemma = { .architecture = "gemma3",
                                          .features = MODEL_PLAIN_KEYS,
                                          .chat = { gemma_controls, gemma_template } };
-const struct language language_qwen2 = { .architecture = "qwen2",
+const struct language language_qwen2 = { .architecture = "qwen2vl",
                                          .chat = { qwen_controls, qwen_template } };
-const struct language language_qwen3 = { .architecture = "qwen3",
+const struct language language_qwen3 = { .architecture = "qwen3vl",
                                          .chat = { qwen_controls, qwen_template } };
 const struct language language_intern = { .architecture = "qwen2",
                                           .chat = { intern_controls, intern_template } };
@@ -105,5 +105,5 @@ const struct language language_minicpm = {
     .features = MODEL_ROUND,
     .chat = { minicpm_controls, minicpm_template },
 };
-const struct language language_lfm = { .architecture = "llama",
+const struct language language_lfm = { .architecture = "lfm2",
                                        .chat = { lfm_controls, lfm_template } };
