@@ -3,8 +3,9 @@
 // y[t][first + n] = sum_k w[n][k] * x[t][k] (+ bias[n]) (+ y[t][first + n]) for many tokens.
 // Lanes are tokens: a workgroup computes 8 rows for WORKGROUP * TOKENS_PER_LANE tokens, so
 // that each weight is unpacked once for TOKENS_PER_LANE multiply-adds, and the weights are
-// loaded by all lanes together. Layouts as in matvec.comp; x and y have room for a multiple
-// of the workgroup's tokens. Reference: reference_matmul().
+// loaded by all lanes together: by texel fetch where that is the fast way, for a storage buffer
+// is read lane by lane there inside of a loop, even at one address. Layouts as in matvec.comp; x
+// and y have room for a multiple of the workgroup's tokens. Reference: reference_matmul().
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint WORKGROUP = 8;
 layout(constant_id = 2) const bool BIAS = false;
@@ -25,8 +26,8 @@ layout(push_constant) uniform Push {
     uint first_group; // of eight rows: where this dispatch begins
 } push;
 
-layout(set = 0, binding = 0, std430) readonly buffer Quants { uvec4 quants[]; };
-layout(set = 0, binding = 1, std430) readonly buffer Scales { uvec4 scales[]; };
+INPUT(0, quants);
+INPUT(1, scales);
 INPUT(2, x);
 layout(set = 0, binding = 3, std430) buffer Y { float y[]; };
 layout(set = 0, binding = 4, std430) readonly buffer Bias { float bias[]; };
@@ -53,26 +54,28 @@ void main()
 
 #if SCALE_BLOCKS > 1
         for (uint r = 0; r < ROWS; r++)
-            scale[r] = block_scale(scales[(group * scale_units + b / PER) * 8 + r], b % PER, 0);
+            scale[r] =
+                block_scale(LOAD(scales, (group * scale_units + b / PER) * 8 + r), b % PER, 0);
 #endif
         for (uint u = 0; u < QUANT_UNITS; u++) {
 #if SCALE_BLOCKS == 1
             if (u * UNIT_WEIGHTS % 16 == 0 && UNIT_WEIGHTS == 16)
                 for (uint r = 0; r < ROWS; r++)
-                    scale[r] = block_scale(scales[(group * scale_units + b) * 8 + r], 0, u);
+                    scale[r] =
+                        block_scale(LOAD(scales, (group * scale_units + b) * 8 + r), 0, u);
 #endif
             uvec4 unit[ROWS];
 
             for (uint r = 0; r < ROWS; r++)
-                unit[r] = quants[((group * push.blocks + b) * QUANT_UNITS + u) * 8 + r];
+                unit[r] = LOAD(quants, ((group * push.blocks + b) * QUANT_UNITS + u) * 8 + r);
             for (uint g = 0; g < UNIT_WEIGHTS / 4; g++) {
                 vec4 a[TOKENS_PER_LANE];
 
 #if SCALE_BLOCKS == 1 && UNIT_WEIGHTS == 32
                 if (g % 4 == 0)
                     for (uint r = 0; r < ROWS; r++)
-                        scale[r] =
-                            block_scale(scales[(group * scale_units + b) * 8 + r], 0, g / 4);
+                        scale[r] = block_scale(
+                            LOAD(scales, (group * scale_units + b) * 8 + r), 0, g / 4);
 #endif
                 for (uint t = 0; t < TOKENS_PER_LANE; t++)
                     a[t] = LOADF(x, ((token0 + t * WORKGROUP) * push.blocks + b) * 8 +
