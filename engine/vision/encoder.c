@@ -52,24 +52,12 @@ bool vision_rows_create(struct vision_encoder *encoder, struct gpu_buffer *buffe
            gpu_zero(encoder->gpu, buffer, err);
 }
 
-// The bytes that any kernel can reach in one buffer.
-static uint64_t reach_bytes(const struct vision_encoder *encoder)
-{
-    const struct gpu_traits *traits = gpu_traits(encoder->gpu);
-    uint64_t bytes = traits->max_range < traits->max_allocation ? traits->max_range
-                                                                : traits->max_allocation;
-
-    if (traits->texel && (uint64_t)traits->max_texels * PACK_UNIT < bytes)
-        bytes = (uint64_t)traits->max_texels * PACK_UNIT;
-    return bytes;
-}
-
 bool vision_store_create(struct vision_encoder *encoder, struct head_store *store,
                          uint32_t heads, uint32_t head_dim, uint32_t room, uint32_t reach,
                          const char *name, struct err *err)
 {
     uint64_t head_bytes = (uint64_t)reach * head_dim * sizeof(float);
-    uint64_t per_part = reach_bytes(encoder) / head_bytes;
+    uint64_t per_part = encoder->reach / head_bytes;
 
     if (per_part == 0)
         return err_set(err, ERR_MEMORY, "a tile of %u patches is too large for %s", reach,
@@ -189,7 +177,7 @@ static bool create_chunk_buffers(struct vision_encoder *encoder, struct err *err
 {
     const struct vision_params *p = &encoder->params;
     uint32_t inner = p->heads * p->head_dim, chunk = encoder->chunk;
-    uint32_t ff = encoder->weights.ff_width;
+    uint32_t ff = encoder->params.ff_width;
 
     encoder->patch_stride = vision_pad(3 * p->patch_size * p->patch_size);
     encoder->x_stride = vision_pad(p->width);
@@ -205,7 +193,7 @@ static bool create_chunk_buffers(struct vision_encoder *encoder, struct err *err
                               "vision qkv", err) &&
            vision_rows_create(encoder, &encoder->attended, chunk,
                               encoder->attended_stride, "vision attended", err) &&
-           (!encoder->weights.gated ||
+           (!encoder->params.gated ||
             vision_rows_create(encoder, &encoder->up, chunk, encoder->up_stride,
                                "vision gate and up", err)) &&
            vision_rows_create(encoder, &encoder->hidden, chunk, encoder->hidden_stride,
@@ -228,6 +216,17 @@ static bool weights_fraction(void *user, double fraction)
 
     return load->progress == NULL ||
            load->progress(load->user, "reading vision weights", fraction);
+}
+
+// The bytes that a kernel can reach in one buffer.
+static uint64_t find_reach(const struct gpu_traits *traits)
+{
+    uint64_t bytes = traits->max_range < traits->max_allocation ? traits->max_range
+                                                                : traits->max_allocation;
+
+    if (traits->texel && (uint64_t)traits->max_texels * PACK_UNIT < bytes)
+        bytes = (uint64_t)traits->max_texels * PACK_UNIT;
+    return bytes;
 }
 
 // Whole tiles of a product and whole groups of patches that are merged.
@@ -257,6 +256,7 @@ struct vision_encoder *vision_encoder_create(struct gpu *gpu, const struct gguf 
     encoder->gpu = gpu;
     encoder->params = *params;
     encoder->chunk = choose_chunk(gpu, params->merge);
+    encoder->reach = find_reach(gpu_traits(gpu));
     encoder->speed = FIRST_SPEED;
     encoder->recording = gpu_recording_create(gpu, err);
     if (encoder->recording == NULL ||
@@ -311,7 +311,7 @@ static double tile_cost(const struct vision_encoder *encoder,
 
         per_token +=
             (double)p->width * (layer->qkv.matrix.rows + layer->up.matrix.rows) +
-            (double)p->width * (p->heads * p->head_dim + encoder->weights.ff_width) +
+            (double)p->width * (p->heads * p->head_dim + encoder->params.ff_width) +
             2 * seen * p->heads * p->head_dim;
     }
     return tokens * per_token;

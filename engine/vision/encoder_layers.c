@@ -180,7 +180,7 @@ static bool gate(struct vision_pass *pass, uint32_t tokens)
         [VISION_SILU] = KERNEL_SILU,
     };
     struct vision_encoder *encoder = pass->encoder;
-    uint32_t width = encoder->weights.ff_width;
+    uint32_t width = encoder->params.ff_width;
     struct glu_call call = { .x = &encoder->up,
                              .y = &encoder->hidden,
                              .activation = kernels[encoder->params.activation],
@@ -202,15 +202,14 @@ static bool feed_forward(struct vision_pass *pass, const struct vision_layer *la
 {
     struct vision_encoder *encoder = pass->encoder;
 
-    if (encoder->weights.gated)
+    if (encoder->params.gated)
         return vision_product(pass, &layer->up, &encoder->normed, &encoder->up,
                               encoder->up_stride, tokens, false) &&
                gate(pass, tokens);
     return vision_product(pass, &layer->up, &encoder->normed, &encoder->hidden,
                           encoder->hidden_stride, tokens, false) &&
            vision_activate_rows(pass, encoder->params.activation, &encoder->hidden,
-                                encoder->weights.ff_width, encoder->hidden_stride,
-                                tokens);
+                                encoder->params.ff_width, encoder->hidden_stride, tokens);
 }
 
 static bool finish_chunk(struct vision_pass *pass, const struct vision_layer *layer,

@@ -36,6 +36,7 @@ struct vision_encoder {
     struct gpu *gpu;
     struct vision_params params;
     struct vision_weights weights;
+    uint64_t reach; // bytes of a buffer that one binding can hold
     uint32_t chunk; // tokens; whole groups that are merged, whole tiles of a product
     struct gpu_recording *recording;
     double speed; // multiply-adds per nanosecond, as measured

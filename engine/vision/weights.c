@@ -305,8 +305,8 @@ static bool load_attention(struct loader *loader, uint32_t i, struct vision_laye
 static bool load_feed_forward(struct loader *loader, uint32_t i,
                               struct vision_layer *layer)
 {
-    struct vision_weights *w = loader->weights;
-    uint64_t width = loader->params->width;
+    const struct vision_params *p = loader->params;
+    const uint64_t width = p->width, rows[] = { p->ff_width, p->ff_width };
     char up_name[NAME_BYTES], down_name[NAME_BYTES], gate_name[NAME_BYTES];
     const char *up = layer_name(up_name, i, "ffn_up");
     const char *down = layer_name(down_name, i, "ffn_down");
@@ -319,22 +319,10 @@ static bool load_feed_forward(struct loader *loader, uint32_t i,
     if (tensor->shape[0] != width && tensor->shape[1] == width) {
         bases[1] = down;
         down = up;
-        tensor = find(loader, bases[1], ".weight");
-        if (tensor == NULL)
-            return missing(loader, bases[1], ".weight");
     }
-    if (i == 0) {
-        if (tensor->shape[1] > VISION_MAX_WIDTH)
-            return err_set(loader->err, ERR_LIMIT, "tensor %s has %" PRIu64 " rows",
-                           tensor->name, tensor->shape[1]);
-        w->ff_width = (uint32_t)tensor->shape[1];
-        w->gated = find(loader, gate, ".weight") != NULL;
-    }
-    const uint64_t rows[] = { w->ff_width, w->ff_width };
-
-    return load_linears(loader, w->gated ? bases : bases + 1, width, rows,
-                        w->gated ? 2 : 1, &layer->up) &&
-           load_linear(loader, down, w->ff_width, width, &layer->down);
+    return load_linears(loader, p->gated ? bases : bases + 1, width, rows,
+                        p->gated ? 2 : 1, &layer->up) &&
+           load_linear(loader, down, p->ff_width, width, &layer->down);
 }
 
 static bool load_layer(struct loader *loader, uint32_t i, struct vision_layer *layer)

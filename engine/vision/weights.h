@@ -7,8 +7,7 @@
 //
 // Names: those of the ggml project's multimodal files (tools/mtmd/clip-impl.h). Old files
 // call the first matrix of a feed-forward part ffn_down and the second ffn_up: the shapes
-// tell. Widths of feed-forward parts are taken from the tensors, not from the metadata,
-// which is wrong in published files.
+// tell.
 #ifndef ORIEL_ENGINE_VISION_WEIGHTS_H
 #define ORIEL_ENGINE_VISION_WEIGHTS_H
 
@@ -16,7 +15,7 @@
 #include "engine/vision/params.h"
 
 #define VISION_MAX_POSITIONS (1u << 17)
-#define VISION_MAX_WIDTH     (1u << 16) // of a feed-forward part
+#define VISION_MAX_WIDTH     (1u << 16) // between two matrices of a projector
 
 // Vectors with memory NULL are not there.
 struct vision_norm {
@@ -54,9 +53,7 @@ struct vision_weights {
     uint32_t position_count;
     float *class_embedding; // [width] or NULL
     struct vision_norm pre_norm, post_norm;
-    struct vision_layer *layers; // params->feature_layer of them
-    uint32_t ff_width;
-    bool gated;
+    struct vision_layer *layers;       // params->feature_layer of them
     struct vision_norm input_norm;     // pixtral: of patches, before they are merged
     struct vision_linear patch_merger; // pixtral: after that
     struct vision_mlp mlp;

@@ -1,0 +1,330 @@
+// tests/engine/vision/test_encoder.c
+// SPDX-License-Identifier: MIT
+//
+// The product's vision encoder on every Vulkan device of the machine, against what
+// `transformers` computed for the same random models (tests/golden/vision/README.md).
+#include "tests/tap.h"
+
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "engine/vision/encoder_private.h"
+#include "tests/engine/vision/generate.h"
+#include "tests/engine/vision/golden_reader.h"
+
+// Relative errors in the Euclidean norm. Both sides compute in f32 with the same weights,
+// whatever their type; what differs is the order of sums.
+#define TOLERANCE 1e-3
+
+#define LANGUAGE  "test_encoder.gguf" // in the build folder, where tests run
+#define PROJECTOR "test_encoder-mmproj.gguf"
+
+static const struct {
+    const char *name;
+    enum quant_type type;
+} types[] = { { "F32", QUANT_F32 }, { "F16", QUANT_F16 }, { "Q8_0", QUANT_Q8_0 } };
+
+static bool read_goldens(struct goldens *goldens)
+{
+    const char *top = getenv("top_srcdir");
+    char *folder = alloc_printf("%s/tests/golden/vision", top != NULL ? top : ".");
+    struct err err = { .code = ERR_NONE };
+    bool ok = goldens_read(folder, goldens, &err);
+
+    if (!ok)
+        printf("# %s\n", err.text);
+    free(folder);
+    return ok;
+}
+
+// The model that a case was computed with.
+static bool open_model(const char *family, const char *type, struct gguf **gguf,
+                       struct vision_params *params, struct err *err)
+{
+    struct vision_recipe recipe = { .family = family, .seed = 1 };
+
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+        if (strcmp(types[i].name, type) == 0)
+            recipe.type = types[i].type;
+    if (!vision_generate(&recipe, LANGUAGE, PROJECTOR, err))
+        return false;
+    *gguf = gguf_open(PROJECTOR, err);
+    return *gguf != NULL && vision_params_read(*gguf, params, err);
+}
+
+static double relative_error(const float *got, const float *want, size_t count)
+{
+    double difference = 0, size = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        double d = (double)got[i] - (double)want[i];
+
+        difference += d * d;
+        size += (double)want[i] * (double)want[i];
+    }
+    return sqrt(difference / size);
+}
+
+// The error of a case, or NaN with a note.
+static double encode_case(struct vision_encoder *encoder, const struct golden_case *at)
+{
+    size_t floats = (size_t)at->count * at->width;
+    float *embeddings = alloc_array(floats, sizeof(*embeddings));
+    struct err err = { .code = ERR_NONE };
+    struct vision_input input;
+    double error = NAN;
+
+    golden_input_init(&at->picture, at->count, &input);
+    if (vision_encode(encoder, &input, embeddings, NULL, NULL, NULL, &err))
+        error = relative_error(embeddings, at->embeddings, floats);
+    else
+        printf("# %s: %s\n", at->family, err.text);
+    golden_input_release(&input);
+    free(embeddings);
+    return error;
+}
+
+// How the cases are run.
+struct mode {
+    const char *disable; // traits that are masked
+    const char *only;    // the first case of these families; NULL: all cases of all
+    uint64_t reach; // bytes of a binding, where fewer than the device has; 0: its own
+};
+
+static size_t same_model(const struct golden_case *cases, size_t count)
+{
+    size_t same = 1;
+
+    while (same < count && strcmp(cases[same].family, cases->family) == 0 &&
+           strcmp(cases[same].type, cases->type) == 0)
+        same++;
+    return same;
+}
+
+// The cases of one model. The first one is encoded again at the end: nothing may be left
+// of the others.
+static void check_model(struct gpu *gpu, const struct mode *mode,
+                        const struct golden_case *cases, size_t count)
+{
+    struct err err = { .code = ERR_NONE };
+    struct vision_encoder *encoder = NULL;
+    struct vision_params params;
+    struct gguf *gguf = NULL;
+
+    if (open_model(cases->family, cases->type, &gguf, &params, &err))
+        encoder = vision_encoder_create(gpu, gguf, &params, NULL, NULL, &err);
+    if (encoder == NULL)
+        printf("# %s: %s\n", cases->family, err.text);
+    CHECK(encoder != NULL);
+    if (encoder != NULL && mode->reach > 0)
+        encoder->reach = mode->reach;
+    for (size_t i = 0; encoder != NULL && i <= count; i++) {
+        const struct golden_case *at = &cases[i % count];
+        double error = encode_case(encoder, at);
+
+        if (!(error <= TOLERANCE)) {
+            printf("# %s %s, case %zu: relative error %.2g\n", at->family, at->type, i,
+                   error);
+            CHECK(error <= TOLERANCE);
+        }
+    }
+    if (encoder != NULL && mode->reach > 0)
+        CHECK(encoder->keys.part_count > 1);
+    vision_encoder_destroy(&encoder);
+    gguf_close(&gguf);
+}
+
+static void check_device(const char *name, const struct mode *mode,
+                         const struct goldens *goldens)
+{
+    struct err err = { .code = ERR_NONE };
+    struct gpu_params params = { .device = name };
+    struct gpu *gpu = gpu_open(&params, &err);
+    const char *family = "";
+
+    if (gpu == NULL)
+        printf("# %s\n", err.text);
+    CHECK(gpu != NULL);
+    for (size_t i = 0; gpu != NULL && i < goldens->case_count;) {
+        const struct golden_case *cases = &goldens->cases[i];
+        size_t same = same_model(cases, goldens->case_count - i);
+
+        if (mode->only == NULL)
+            check_model(gpu, mode, cases, same);
+        else if (strcmp(cases->family, family) != 0 &&
+                 strstr(mode->only, cases->family) != NULL)
+            check_model(gpu, mode, cases, 1);
+        family = cases->family;
+        i += same;
+    }
+    gpu_close(&gpu);
+}
+
+static void check_devices(const struct mode *mode)
+{
+    struct err err = { .code = ERR_NONE };
+    struct gpu_traits *list;
+    struct goldens goldens;
+    size_t devices;
+
+    setenv("ORIEL_DISABLE", mode->disable, 1);
+    devices = gpu_list(&list, &err);
+    if (devices == 0)
+        tap_skip("no Vulkan device: %s", err.text);
+    REQUIRE(read_goldens(&goldens));
+    for (size_t i = 0; i < devices; i++) {
+        char index[24];
+
+        printf("# %s\n", list[i].name);
+        snprintf(index, sizeof(index), "%zu", i);
+        check_device(index, mode, &goldens);
+    }
+    goldens_release(&goldens);
+    free(list);
+    unlink(LANGUAGE);
+    unlink(PROJECTOR);
+}
+
+static void embeddings_are_those_of_transformers(void)
+{
+    check_devices(&(struct mode){ .disable = "" });
+}
+
+static void on_the_floor_too(void)
+{
+    check_devices(&(struct mode){ .disable = "texel,subgroup",
+                                  .only = "internvl qwen2.5vl lfm2vl" });
+}
+
+static void where_memory_is_staged(void)
+{
+    check_devices(&(struct mode){ .disable = "unified", .only = "idefics3" });
+}
+
+// Room for one head of a chunk and little more: heads go into several buffers.
+static void where_a_binding_holds_few_heads(void)
+{
+    check_devices(&(struct mode){ .disable = "", .only = "lfm2vl", .reach = 64 << 10 });
+}
+
+// ---------------------------------------------------------------------------
+
+struct opened {
+    struct gpu *gpu;
+    struct gguf *gguf;
+    struct vision_params params;
+    struct goldens goldens;
+};
+
+static void open_first(const char *family, struct opened *opened)
+{
+    struct gpu_params gpu = { .device = NULL };
+    struct err err = { .code = ERR_NONE };
+
+    setenv("ORIEL_DISABLE", "", 1);
+    *opened = (struct opened){ .gpu = gpu_open(&gpu, &err) };
+    if (opened->gpu == NULL)
+        tap_skip("no Vulkan device: %s", err.text);
+    REQUIRE(open_model(family, "F16", &opened->gguf, &opened->params, &err));
+    REQUIRE(read_goldens(&opened->goldens));
+}
+
+static void close_all(struct opened *opened)
+{
+    goldens_release(&opened->goldens);
+    gguf_close(&opened->gguf);
+    gpu_close(&opened->gpu);
+    unlink(LANGUAGE);
+    unlink(PROJECTOR);
+}
+
+static bool count_calls(void *user, const char *stage, double fraction)
+{
+    int *left = user;
+
+    CHECK(stage[0] != '\0' && fraction >= 0 && fraction <= 1);
+    return (*left)-- > 0;
+}
+
+static void stops_when_it_is_told_to(void)
+{
+    struct opened opened;
+    struct err err = { .code = ERR_NONE };
+    struct vision_input input;
+    atomic_bool cancelled = true;
+    int left = 0;
+
+    open_first("llava-1.5", &opened);
+    struct golden_case *first = &opened.goldens.cases[0];
+    struct vision_encoder *encoder =
+        vision_encoder_create(opened.gpu, opened.gguf, &opened.params, NULL, NULL, &err);
+    REQUIRE(encoder != NULL);
+    float *embeddings =
+        alloc_array((size_t)first->count * first->width, sizeof(*embeddings));
+    golden_input_init(&first->picture, first->count, &input);
+    CHECK(!vision_encode(encoder, &input, embeddings, &cancelled, NULL, NULL, &err));
+    CHECK_INT(err.code, ERR_CANCELLED);
+    err.code = ERR_NONE;
+    CHECK(!vision_encode(encoder, &input, embeddings, NULL, count_calls, &left, &err));
+    CHECK_INT(err.code, ERR_CANCELLED);
+    CHECK(encode_case(encoder, first) <= 1e-2); // its weights are those of another type
+    left = 0;
+    CHECK(vision_encoder_create(opened.gpu, opened.gguf, &opened.params, count_calls,
+                                &left, &err) == NULL);
+    CHECK_INT(err.code, ERR_CANCELLED);
+    golden_input_release(&input);
+    free(embeddings);
+    vision_encoder_destroy(&encoder);
+    close_all(&opened);
+}
+
+// A model that is taken for one of other widths.
+static void names_the_tensor_that_does_not_fit(void)
+{
+    struct opened opened;
+    struct err err = { .code = ERR_NONE };
+
+    open_first("idefics3", &opened);
+    opened.params.ff_width += 8;
+    CHECK(vision_encoder_create(opened.gpu, opened.gguf, &opened.params, NULL, NULL,
+                                &err) == NULL);
+    CHECK_INT(err.code, ERR_FORMAT);
+    CHECK(strstr(err.text, "tensor v.blk.0.ffn_up.weight is 96 x 160 x 1 x 1") != NULL);
+    opened.params.ff_width -= 8;
+    opened.params.projector = PROJECTOR_LFM2;
+    CHECK(vision_encoder_create(opened.gpu, opened.gguf, &opened.params, NULL, NULL,
+                                &err) == NULL);
+    CHECK_INT(err.code, ERR_FORMAT);
+    CHECK(strstr(err.text, "tensor mm.1.weight is missing") != NULL);
+    close_all(&opened);
+}
+
+static void refuses_what_does_not_fit_the_prompt(void)
+{
+    struct opened opened;
+    struct err err = { .code = ERR_NONE };
+    struct vision_input input;
+    float unused[1];
+
+    open_first("llava-1.5", &opened);
+    struct vision_encoder *encoder =
+        vision_encoder_create(opened.gpu, opened.gguf, &opened.params, NULL, NULL, &err);
+    REQUIRE(encoder != NULL);
+    golden_input_init(&opened.goldens.cases[0].picture, 5, &input);
+    CHECK(!vision_encode(encoder, &input, unused, NULL, NULL, NULL, &err));
+    CHECK(strstr(err.text, "16 embeddings, its prompt has places for 5") != NULL);
+    golden_input_release(&input);
+    vision_encoder_destroy(&encoder);
+    close_all(&opened);
+}
+
+static const struct test tests[] = {
+    { "embeddings are those of transformers", embeddings_are_those_of_transformers },
+    { "on the floor too", on_the_floor_too },
+    { "where memory is staged", where_memory_is_staged },
+    { "where a binding holds few heads", where_a_binding_holds_few_heads },
+    { "stops when it is told to", stops_when_it_is_told_to },
+    { "names the tensor that does not fit", names_the_tensor_that_does_not_fit },
+    { "refuses what does not fit the prompt", refuses_what_does_not_fit_the_prompt },
+};
+TAP_MAIN(tests)
