@@ -1,9 +1,11 @@
 // engine/text/json_schema_private.h
 // SPDX-License-Identifier: MIT
 //
-// Shared by the files of the JSON schema converter: json_schema.c (dispatch, objects,
-// arrays), json_schema_merge.c ($ref, allOf, oneOf), json_schema_pattern.c (regular
-// expressions, formats), json_schema_scalar.c (strings and numbers).
+// Shared by the files of the JSON schema converter: json_schema.c (dispatch, references),
+// json_schema_keyword.c (what is known), json_schema_basic.c (pieces, any JSON value),
+// json_schema_object.c, json_schema_array.c, json_schema_choice.c (enum, anyOf, oneOf),
+// json_schema_merge.c ($ref, allOf, oneOf), json_schema_pattern.c (regular expressions,
+// formats), json_schema_scalar.c (strings and numbers).
 #ifndef ORIEL_ENGINE_TEXT_JSON_SCHEMA_PRIVATE_H
 #define ORIEL_ENGINE_TEXT_JSON_SCHEMA_PRIVATE_H
 
@@ -50,26 +52,77 @@ struct schema_converter {
 bool schema_refuse(struct schema_converter *c, enum err_code code, const char *keyword,
                    const char *why);
 
-const struct grammar_expr *schema_basic(struct schema_converter *c,
-                                        enum schema_basic basic);
 bool schema_convert(struct schema_converter *c, const json_t *schema,
                     const struct grammar_expr **expr);
-bool schema_is_annotation(const char *keyword);
+// Converts the schema at place/keyword or place/keyword/name.
+bool schema_convert_at(struct schema_converter *c, const json_t *schema,
+                       const char *keyword, const char *name,
+                       const struct grammar_expr **expr);
+bool schema_convert_element(struct schema_converter *c, const json_t *schema,
+                            const char *keyword, size_t index,
+                            const struct grammar_expr **expr);
 
+// ---------------------------------------------------------------------------
+// json_schema_keyword.c
+
+// What a keyword speaks of.
+enum schema_use {
+    USE_ANNOTATION,
+    USE_CORE,
+    USE_OBJECT,
+    USE_ARRAY,
+    USE_STRING,
+    USE_NUMBER
+};
+
+// Every keyword is known. uses: a bit for each use that occurs.
+bool schema_check_keywords(struct schema_converter *c, const json_t *schema,
+                           unsigned *uses);
+bool schema_is_annotation(const char *keyword);
+// The whole number >= 0 of a keyword; absent leaves *number. At most SCHEMA_MAX_REPEAT.
+bool schema_count(struct schema_converter *c, const json_t *schema, const char *keyword,
+                  uint32_t *number);
+
+// ---------------------------------------------------------------------------
+// json_schema_basic.c
+
+const struct grammar_expr *schema_basic(struct schema_converter *c,
+                                        enum schema_basic basic);
+const struct grammar_expr *schema_text(struct schema_converter *c, const char *bytes);
 // A text exactly as JSON: quoted, escaped.
 const struct grammar_expr *schema_literal(struct schema_converter *c,
                                           const json_t *value);
 const struct grammar_expr *schema_nothing(struct schema_converter *c);
+const struct grammar_expr *schema_space(struct schema_converter *c);
 const struct grammar_expr *schema_pair(struct schema_converter *c,
                                        const struct grammar_expr *first,
                                        const struct grammar_expr *second);
 const struct grammar_expr *schema_either(struct schema_converter *c,
                                          const struct grammar_expr *first,
                                          const struct grammar_expr *second);
+// A comma and the white space after it, then expr.
+const struct grammar_expr *schema_after_comma(struct schema_converter *c,
+                                              const struct grammar_expr *expr);
+// key ":" value.
+const struct grammar_expr *schema_member(struct schema_converter *c,
+                                         const struct grammar_expr *key,
+                                         const struct grammar_expr *value);
+// The expression as a rule of its own, so that it is written out once.
+const struct grammar_expr *schema_rule_of(struct schema_converter *c,
+                                          const struct grammar_expr *expr);
 
-// The whole number >= 0 of a keyword; absent leaves *number. At most SCHEMA_MAX_REPEAT.
-bool schema_count(struct schema_converter *c, const json_t *schema, const char *keyword,
-                  uint32_t *number);
+// ---------------------------------------------------------------------------
+// json_schema_object.c, json_schema_array.c, json_schema_choice.c
+
+bool schema_object(struct schema_converter *c, const json_t *schema,
+                   const struct grammar_expr **expr);
+bool schema_array(struct schema_converter *c, const json_t *schema,
+                  const struct grammar_expr **expr);
+// uses: as schema_check_keywords found them.
+bool schema_enum(struct schema_converter *c, const json_t *schema, unsigned uses,
+                 const struct grammar_expr **expr);
+bool schema_union(struct schema_converter *c, const json_t *schema,
+                  const struct grammar_expr **expr);
 
 // ---------------------------------------------------------------------------
 // json_schema_scalar.c
