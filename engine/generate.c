@@ -250,7 +250,7 @@ static bool read_prompt(struct generation *g, struct engine_result *result,
 {
     const struct engine_request *request = g->request;
     struct decoder *decoder = g->engine->decoder;
-    uint32_t cached = decoder_cached(decoder, request->prompt, request->prompt_count);
+    uint32_t cached = decoder_cached(decoder, request->prompt, request->prompt_count, NULL, 0);
     int64_t start = clock_ns();
 
     if (cached == request->prompt_count)

@@ -4,7 +4,8 @@
 #extension GL_KHR_shader_subgroup_ballot : enable
 #extension GL_KHR_shader_subgroup_shuffle : enable
 // y[t][h] = sum_p softmax_p(scale * q[t][h] . k[p]) v[p] over the positions p that token t may
-// see: p <= position + t, and p > position + t - window if window is not 0. Scores are
+// see: p <= position + t, and p > position + t - window if window is not 0. If together is
+// not 0, it is the number of tokens, and each sees all of them besides. Scores are
 // capped by cap * tanh(score / cap) if cap is not 0 (gemma2). Online softmax over chunks of
 // WORKGROUP positions (arXiv:1805.02867), so no score is kept.
 //
@@ -27,6 +28,7 @@ layout(push_constant) uniform Push {
     uint stride;
     uint context;
     uint window;
+    uint together;
     float scale;
     float cap;
 } push;
@@ -76,6 +78,11 @@ void main()
     uint token = gl_WorkGroupID.y;
     uint last = step_.position + token;
     uint first = push.window > 0 && last + 1 > push.window ? last + 1 - push.window : 0;
+
+    if (push.together > 0) {
+        first = min(first, step_.position);
+        last = step_.position + push.together - 1;
+    }
     uint q0 = (token * HEADS + head) * (HEAD_DIM / 4);
     uint cache0 = head / (HEADS / KV_HEADS) * push.context * UNITS;
     vec4 query[UNITS * 2];

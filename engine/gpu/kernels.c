@@ -154,9 +154,11 @@ bool kernel_attention(struct gpu *gpu, struct gpu_recording *recording,
     uint32_t constants[] = { row_workgroup(gpu, base), call->head_dim, call->heads,
                              call->kv_heads, gpu_traits(gpu)->type == GPU_CPU };
     struct {
-        uint32_t stride, context, window;
+        uint32_t stride, context, window, together;
         float scale, cap;
-    } push = { call->stride, call->context, call->window, call->scale, call->cap };
+    } push = { call->stride, call->context,
+               call->window, call->together ? call->tokens : 0,
+               call->scale,  call->cap };
     struct gpu_binding bindings[] = {
         { call->queries, 0, 0 }, { call->key_cache, 0, 0 }, { call->value_cache, 0, 0 },
         { call->step, 0, 0 },    { call->y, 0, 0 },

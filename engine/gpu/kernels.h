@@ -46,6 +46,7 @@ struct attention_call {
     uint32_t window; // 0: none
     float scale, cap;
     bool exact_cache;
+    bool together; // the tokens see one another, whatever the window
 };
 bool kernel_attention(struct gpu *gpu, struct gpu_recording *recording,
                       const struct attention_call *call, struct err *err);

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MIT
 //
 // What a decoder holds: weights, cache, activations. Invariant: cache positions
-// [0, cached_count) of every layer belong to cached_tokens.
+// [0, cached_count) of every layer belong to `cached`.
 #include "engine/model/decoder_private.h"
 
 #include <stdlib.h>
@@ -11,6 +11,7 @@
 #include "engine/model/rope.h"
 
 #define DEFAULT_CONTEXT 8192
+#define BATCH           64 // tokens at a time
 
 static uint32_t pad(uint32_t count)
 {
@@ -36,8 +37,7 @@ static bool create_cache(struct decoder *decoder, struct err *err)
             gpu_traits(decoder->gpu)->name,
             (unsigned long long)(gpu_traits(decoder->gpu)->max_range >> 20));
     decoder->caches = alloc_array(p->layers, sizeof(*decoder->caches));
-    decoder->cached_tokens =
-        alloc_array(decoder->context, sizeof(*decoder->cached_tokens));
+    decoder->cached = alloc_array(decoder->context, sizeof(*decoder->cached));
     for (uint32_t i = 0; i < p->layers; i++)
         if (!gpu_buffer_create(decoder->gpu, &decoder->caches[i].keys, bytes,
                                GPU_PLACE_DEVICE, "key cache", err) ||
@@ -55,9 +55,10 @@ static bool create_table(struct decoder *decoder, const struct rope_params *rope
     table->frequencies = alloc_array(half, sizeof(*table->frequencies));
     rope_frequencies(rope, decoder->model.rotated, factors, table->frequencies,
                      &table->magnitude);
-    return gpu_buffer_create(decoder->gpu, &table->buffer,
-                             (uint64_t)decoder->context * half * 8, GPU_PLACE_DEVICE,
-                             "angles", err);
+    // With M-RoPE it changes with every sequence.
+    return gpu_buffer_create(
+        decoder->gpu, &table->buffer, (uint64_t)decoder->context * half * 8,
+        table->axes != NULL ? GPU_PLACE_SHARED : GPU_PLACE_DEVICE, "angles", err);
 }
 
 static bool create_angles(struct decoder *decoder, struct err *err)
@@ -69,6 +70,11 @@ static bool create_angles(struct decoder *decoder, struct err *err)
                                ? decoder->weights.rope_long_factors
                                : decoder->weights.rope_factors;
 
+    if (p->rope_sections[0] > 0) {
+        decoder->angles.axes = alloc_array(p->rotated / 2, 1);
+        rope_axes(p->rope_sections, p->rope_interleaved, p->rotated,
+                  decoder->angles.axes);
+    }
     return create_table(decoder, &p->rope, factors, &decoder->angles, err) &&
            (!p->local_rope_differs ||
             create_table(decoder, &p->local_rope, NULL, &decoder->local_angles, err));
@@ -105,6 +111,9 @@ static bool create_activations(struct decoder *decoder, struct err *err)
                              GPU_PLACE_SHARED, "step", err) &&
            gpu_buffer_create(decoder->gpu, &decoder->tokens, (uint64_t)decoder->batch * 4,
                              GPU_PLACE_SHARED, "tokens", err) &&
+           gpu_buffer_create(decoder->gpu, &decoder->picture_rows,
+                             (uint64_t)decoder->batch * 4, GPU_PLACE_SHARED,
+                             "picture rows", err) &&
            create_rows(decoder, &decoder->x, decoder->x_stride, 1, "residual", err) &&
            create_rows(decoder, &decoder->normed, decoder->x_stride, 1, "normed", err) &&
            create_rows(decoder, &decoder->extra, decoder->x_stride, used, "output",
@@ -160,10 +169,13 @@ struct decoder *decoder_create(const struct decoder_params *params, struct err *
         decoder->context = decoder->model.trained_context < DEFAULT_CONTEXT
                                ? decoder->model.trained_context
                                : DEFAULT_CONTEXT;
-    decoder->batch = (64 + tile - 1) / tile * tile;
+    decoder->batch_limit = (BATCH + tile - 1) / tile * tile;
+    decoder->batch = (params->together + tile - 1) / tile * tile;
+    if (decoder->batch < decoder->batch_limit)
+        decoder->batch = decoder->batch_limit;
     decoder->layers_per_run = 1;
     decoder->head_ranges_per_run = 1;
-    decoder->batch_limit = decoder->batch;
+    decoder->fine.ranges_per_run = 1;
     decoder->recording = gpu_recording_create(decoder->gpu, err);
     if (decoder->recording == NULL ||
         !model_weights_load(decoder->gpu, params->gguf, &decoder->model,
@@ -189,23 +201,15 @@ void decoder_destroy(struct decoder **handle)
     if (decoder == NULL)
         return;
     struct gpu_buffer *buffers[] = {
-        &decoder->step,
-        &decoder->tokens,
-        &decoder->x,
-        &decoder->normed,
-        &decoder->qkv,
-        &decoder->queries,
-        &decoder->attended,
-        &decoder->gate_up,
-        &decoder->hidden,
-        &decoder->extra,
-        &decoder->router_scores,
-        &decoder->chosen,
-        &decoder->logits,
-        &decoder->expert_weights,
-        &decoder->angles.buffer,
-        &decoder->peaks,
-        &decoder->local_angles.buffer,
+        &decoder->step,           &decoder->tokens,
+        &decoder->picture_rows,   &decoder->x,
+        &decoder->normed,         &decoder->qkv,
+        &decoder->queries,        &decoder->attended,
+        &decoder->gate_up,        &decoder->hidden,
+        &decoder->extra,          &decoder->router_scores,
+        &decoder->chosen,         &decoder->logits,
+        &decoder->expert_weights, &decoder->angles.buffer,
+        &decoder->peaks,          &decoder->local_angles.buffer,
     };
 
     for (uint32_t i = 0; i < decoder->replay.piece_count; i++)
@@ -220,8 +224,9 @@ void decoder_destroy(struct decoder **handle)
     }
     model_weights_release(decoder->gpu, &decoder->model, &decoder->weights);
     free(decoder->caches);
-    free(decoder->cached_tokens);
+    free(decoder->cached);
     free(decoder->angles.frequencies);
+    free(decoder->angles.axes);
     free(decoder->local_angles.frequencies);
     free(decoder);
     *handle = NULL;

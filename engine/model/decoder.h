@@ -5,7 +5,8 @@
 // decoder serves every text architecture; what differs is data in struct model_params.
 //
 // The decoder remembers which tokens its cache holds. A caller says the whole sequence;
-// what is a prefix of the cache is not computed again.
+// what is a prefix of the cache is not computed again. Pictures stand in a sequence as
+// embeddings, from engine/vision/.
 #ifndef ORIEL_ENGINE_MODEL_DECODER_H
 #define ORIEL_ENGINE_MODEL_DECODER_H
 
@@ -29,6 +30,7 @@ struct decoder_params {
     const struct gguf *gguf; // borrowed during decoder_create
     uint32_t context;        // tokens; 0: the model's own, at most 8192
     bool exact_cache;        // keys and values as floats, not binary16: twice the memory
+    uint32_t together;       // most tokens of a picture that see one another; 0: none
     decoder_progress *progress;
     void *user;
 };
@@ -45,11 +47,25 @@ uint32_t decoder_context(const struct decoder *decoder);
 void decoder_cost(const struct decoder *decoder, uint64_t *weight_bytes,
                   uint64_t *multiply_adds);
 
-// How many of the tokens are in the cache already (a common prefix).
-uint32_t decoder_cached(const struct decoder *decoder, const uint32_t *tokens,
-                        size_t count);
+// Embeddings in place of tokens [first, first + count) of a sequence, whose ids do not
+// count. Borrowed during a call.
+struct decoder_picture {
+    size_t first, count;
+    const float *embeddings; // [count][(1 + deepstack) * width]: the extra vectors follow
+                             // each embedding, and are added after layers 0, 1 ...
+    uint32_t deepstack;
+    uint64_t identity;      // of what they were made from
+    uint32_t rows, columns; // of their grid, for M-RoPE; 0: they stand in a line
+    bool bidirectional;     // they see one another (at most `together` of them)
+};
 
-// Forgets the cache from position `length` on.
+// How many of the tokens are in the cache already: a common prefix that does not end
+// inside a picture. The pictures are in order and do not overlap.
+uint32_t decoder_cached(const struct decoder *decoder, const uint32_t *tokens,
+                        size_t count, const struct decoder_picture *pictures,
+                        size_t picture_count);
+
+// Forgets the cache from position `length` on, which is not inside a picture.
 void decoder_truncate(struct decoder *decoder, uint32_t length);
 
 // The scores of one position. Valid during the callback.
@@ -67,6 +83,10 @@ struct decoder_logits {
 struct decoder_pass {
     const uint32_t *tokens; // the new ones only; they follow what the cache holds
     uint32_t count;
+    // Pictures, all of them within the new tokens; `first` counts from the beginning of
+    // the whole sequence.
+    const struct decoder_picture *pictures;
+    size_t picture_count;
     // Logits of each of the tokens (all) or of the last one only.
     bool all_logits;
     bool (*on_logits)(void *user, const struct decoder_logits *logits); // false cancels

@@ -5,8 +5,12 @@
 #include "engine/gpu/kernels.h"
 #include "engine/model/decoder_private.h"
 
-static bool then_wait(struct gpu_recording *recording, bool recorded)
+// Between two steps: the second waits for the first, or is submitted after it.
+static bool then_wait(struct decoder *decoder, struct gpu_recording *recording,
+                      bool recorded, struct err *err)
 {
+    if (recorded && decoder->fine.on)
+        return decoder_cut(decoder, recording, err);
     if (recorded)
         gpu_record_barrier(recording);
     return recorded;
@@ -29,15 +33,33 @@ static bool record_norm(struct decoder *decoder, struct gpu_recording *recording
         .accumulate = accumulate,
     };
 
-    return then_wait(recording, kernel_rms_norm(decoder->gpu, recording, &call, err));
+    return then_wait(decoder, recording,
+                     kernel_rms_norm(decoder->gpu, recording, &call, err), err);
 }
 
 static bool record_product(struct decoder *decoder, struct gpu_recording *recording,
                            const struct matrix *matrix,
                            const struct matrix_product *product, struct err *err)
 {
-    return then_wait(recording,
-                     matrix_multiply(decoder->gpu, recording, matrix, product, err));
+    struct matrix_product part = *product;
+
+    if (!decoder->fine.on || product->chosen != NULL || product->end_row > 0)
+        return then_wait(decoder, recording,
+                         matrix_multiply(decoder->gpu, recording, matrix, product, err),
+                         err);
+    while (part.end_row < matrix->rows) {
+        uint32_t count = decoder->fine.ranges_per_run * MATRIX_RANGE;
+
+        part.first_row = part.end_row;
+        part.end_row =
+            matrix->rows - part.first_row > count ? part.first_row + count : matrix->rows;
+        if (!matrix_multiply(decoder->gpu, recording, matrix, &part, err) ||
+            !decoder_cut(decoder, recording, err))
+            return false;
+        if (part.end_row - part.first_row == count)
+            decoder->fine.ranges_per_run = decoder_adapt_ranges(decoder);
+    }
+    return true;
 }
 
 static bool record_rope(struct decoder *decoder, struct gpu_recording *recording,
@@ -67,7 +89,8 @@ static bool record_rope(struct decoder *decoder, struct gpu_recording *recording
         .exact_cache = decoder->exact_cache,
     };
 
-    return then_wait(recording, kernel_rope(decoder->gpu, recording, &call, err));
+    return then_wait(decoder, recording, kernel_rope(decoder->gpu, recording, &call, err),
+                     err);
 }
 
 static bool record_attention(struct decoder *decoder, struct gpu_recording *recording,
@@ -90,9 +113,11 @@ static bool record_attention(struct decoder *decoder, struct gpu_recording *reco
         .scale = p->attention_scale,
         .cap = p->attention_cap,
         .exact_cache = decoder->exact_cache,
+        .together = decoder->together,
     };
 
-    return then_wait(recording, kernel_attention(decoder->gpu, recording, &call, err));
+    return then_wait(decoder, recording,
+                     kernel_attention(decoder->gpu, recording, &call, err), err);
 }
 
 // A matrix that writes into the residual stream: directly, or by way of a norm of its
@@ -132,7 +157,8 @@ static bool record_glu(struct decoder *decoder, struct gpu_recording *recording,
         .items = items,
     };
 
-    return then_wait(recording, kernel_glu(decoder->gpu, recording, &call, err));
+    return then_wait(decoder, recording, kernel_glu(decoder->gpu, recording, &call, err),
+                     err);
 }
 
 static bool record_route(struct decoder *decoder, struct gpu_recording *recording,
@@ -151,7 +177,8 @@ static bool record_route(struct decoder *decoder, struct gpu_recording *recordin
         .normalise = p->experts_normalised,
     };
 
-    return then_wait(recording, kernel_route(decoder->gpu, recording, &call, err));
+    return then_wait(decoder, recording,
+                     kernel_route(decoder->gpu, recording, &call, err), err);
 }
 
 static bool record_mix(struct decoder *decoder, struct gpu_recording *recording,
@@ -167,7 +194,8 @@ static bool record_mix(struct decoder *decoder, struct gpu_recording *recording,
         .tokens = tokens,
     };
 
-    return then_wait(recording, kernel_mix(decoder->gpu, recording, &call, err));
+    return then_wait(decoder, recording, kernel_mix(decoder->gpu, recording, &call, err),
+                     err);
 }
 
 static bool record_experts(struct decoder *decoder, struct gpu_recording *recording,
@@ -248,8 +276,8 @@ static bool record_layer(struct decoder *decoder, struct gpu_recording *recordin
            record_feed_forward(decoder, recording, w, tokens, err);
 }
 
-static bool record_embedding(struct decoder *decoder, struct gpu_recording *recording,
-                             uint32_t tokens, struct err *err)
+bool decoder_record_embedding(struct decoder *decoder, struct gpu_recording *recording,
+                              uint32_t tokens, struct err *err)
 {
     if (!matrix_embed(decoder->gpu, recording, &decoder->weights.embedding,
                       &decoder->tokens, tokens, decoder->model.embedding_scale,
@@ -257,6 +285,23 @@ static bool record_embedding(struct decoder *decoder, struct gpu_recording *reco
         return false;
     gpu_record_barrier(recording);
     return true;
+}
+
+bool decoder_record_add(struct decoder *decoder, struct gpu_recording *recording,
+                        uint32_t tokens, struct err *err)
+{
+    struct mix_call call = {
+        .x = &decoder->extra,
+        .weights = &decoder->picture_rows,
+        .y = &decoder->x,
+        .used = 1,
+        .width = decoder->model.width,
+        .stride = decoder->x_stride,
+        .tokens = tokens,
+    };
+
+    return then_wait(decoder, recording, kernel_mix(decoder->gpu, recording, &call, err),
+                     err);
 }
 
 bool decoder_record_head(struct decoder *decoder, struct gpu_recording *recording,
@@ -279,9 +324,10 @@ bool decoder_record_head(struct decoder *decoder, struct gpu_recording *recordin
     return record_product(decoder, recording, model_weights_head(&decoder->weights),
                           &product, err) &&
            (!last || p->logit_cap <= 0.0f ||
-            then_wait(recording,
+            then_wait(decoder, recording,
                       kernel_softcap(decoder->gpu, recording, &decoder->logits,
-                                     head->tokens * p->vocabulary, p->logit_cap, err))) &&
+                                     head->tokens * p->vocabulary, p->logit_cap, err),
+                      err)) &&
            (!last || head->tokens > 1 ||
             kernel_slice_peaks(decoder->gpu, recording, &decoder->logits, p->vocabulary,
                                &decoder->peaks, err));
@@ -290,8 +336,6 @@ bool decoder_record_head(struct decoder *decoder, struct gpu_recording *recordin
 bool decoder_record_layers(struct decoder *decoder, struct gpu_recording *recording,
                            uint32_t from, uint32_t to, uint32_t tokens, struct err *err)
 {
-    if (from == 0 && !record_embedding(decoder, recording, tokens, err))
-        return false;
     for (uint32_t layer = from; layer < to; layer++)
         if (!record_layer(decoder, recording, layer, tokens, err))
             return false;

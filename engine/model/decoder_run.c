@@ -10,73 +10,12 @@
 // shared buffers. Passes for more tokens are recorded anew each time, which costs
 // microseconds per dispatch.
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/alloc.h"
 #include "base/log.h"
 #include "engine/model/decoder_private.h"
-#include "engine/model/rope.h"
 
 #define TARGET_NS ((int64_t)50 * 1000 * 1000)
-
-// Angle tables are filled in steps of this many positions, as the conversation grows.
-#define ANGLE_STEP 256
-
-uint32_t decoder_cached(const struct decoder *decoder, const uint32_t *tokens,
-                        size_t count)
-{
-    uint32_t same = 0;
-
-    while (same < decoder->cached_count && same < count &&
-           decoder->cached_tokens[same] == tokens[same])
-        same++;
-    return same;
-}
-
-void decoder_truncate(struct decoder *decoder, uint32_t length)
-{
-    if (length < decoder->cached_count)
-        decoder->cached_count = length;
-}
-
-static bool fill_table(struct decoder *decoder, struct angle_table *table, uint32_t end,
-                       struct err *err)
-{
-    uint32_t half = decoder->model.rotated / 2;
-
-    while (table->frequencies != NULL && table->filled < end) {
-        uint32_t left = decoder->context - table->filled;
-        uint32_t count = left < ANGLE_STEP ? left : ANGLE_STEP;
-        float(*angles)[2] = alloc_array((size_t)count * half, sizeof(*angles));
-        bool ok;
-
-        rope_angles(table->frequencies, table->magnitude, decoder->model.rotated,
-                    table->filled, count, angles);
-        ok = gpu_write(decoder->gpu, &table->buffer, (uint64_t)table->filled * half * 8,
-                       angles, (uint64_t)count * half * 8, err);
-        free(angles);
-        if (!ok)
-            return false;
-        table->filled += count;
-    }
-    return true;
-}
-
-static bool prepare(struct decoder *decoder, const uint32_t *tokens, uint32_t count,
-                    struct err *err)
-{
-    struct step step = { .position = decoder->cached_count };
-    uint32_t end = decoder->cached_count + count;
-
-    for (uint32_t i = 0; i < count; i++)
-        if (tokens[i] >= decoder->model.vocabulary)
-            return err_set(err, ERR_FORMAT, "token %u is not in the vocabulary of %u",
-                           tokens[i], decoder->model.vocabulary);
-    return fill_table(decoder, &decoder->angles, end, err) &&
-           fill_table(decoder, &decoder->local_angles, end, err) &&
-           gpu_write(decoder->gpu, &decoder->step, 0, &step, sizeof(step), err) &&
-           gpu_write(decoder->gpu, &decoder->tokens, 0, tokens, (uint64_t)count * 4, err);
-}
 
 static bool cancelled(const struct decoder_pass *pass, struct err *err)
 {
@@ -108,6 +47,8 @@ static bool record_replay(struct decoder *decoder, uint32_t piece_count, struct 
             return false;
         replay->piece_count++;
         if (!gpu_record_begin(replay->pieces[i], err) ||
+            (from == 0 &&
+             !decoder_record_embedding(decoder, replay->pieces[i], 1, err)) ||
             !decoder_record_layers(decoder, replay->pieces[i], from, to, 1, err) ||
             (to == layers &&
              !decoder_record_head(decoder, replay->pieces[i], &head, err)) ||
@@ -136,7 +77,6 @@ static bool run_token(struct decoder *decoder, const struct decoder_pass *pass,
     return true;
 }
 
-// Runs a batch layer group by layer group, and learns how many layers fit into TARGET_NS.
 // Doubles or halves a portion of work so that a run of it takes about TARGET_NS.
 static uint32_t adapt(uint32_t portion, int64_t took_ns)
 {
@@ -153,32 +93,106 @@ static bool report(const struct decoder_pass *pass, double done, struct err *err
     return err_set(err, ERR_CANCELLED, "stopped");
 }
 
-// Runs the layers of a batch, a few at a time.
-static bool run_layers(struct decoder *decoder, const struct decoder_pass *pass,
-                       uint32_t tokens, uint32_t done, struct err *err)
+bool decoder_cut(struct decoder *decoder, struct gpu_recording *recording,
+                 struct err *err)
 {
-    uint32_t layers = decoder->model.layers;
+    int64_t start = clock_ns();
+    bool ok;
+
+    if (decoder->fine.cancelled != NULL && *decoder->fine.cancelled)
+        return err_set(err, ERR_CANCELLED, "stopped");
+    ok = gpu_record_end(recording, err) && gpu_run(recording, err) &&
+         gpu_record_begin(recording, err);
+    decoder->fine.took_ns = clock_ns() - start;
+    return ok;
+}
+
+uint32_t decoder_adapt_ranges(const struct decoder *decoder)
+{
+    return adapt(decoder->fine.ranges_per_run, decoder->fine.took_ns);
+}
+
+// One submission of its own for what the layers begin with.
+static bool run_embedding(struct decoder *decoder, const struct portion *portion,
+                          struct err *err)
+{
     struct gpu_recording *recording = decoder->recording;
 
+    return gpu_record_begin(recording, err) &&
+           decoder_record_embedding(decoder, recording, portion->count, err) &&
+           gpu_record_end(recording, err) && gpu_run(recording, err) &&
+           decoder_place_pictures(decoder, portion, err);
+}
+
+static bool run_deepstack(struct decoder *decoder, const struct portion *portion,
+                          uint32_t layer, struct err *err)
+{
+    struct gpu_recording *recording = decoder->recording;
+
+    return decoder_place_deepstack(decoder, portion, layer, err) &&
+           gpu_record_begin(recording, err) &&
+           decoder_record_add(decoder, recording, portion->count, err) &&
+           gpu_record_end(recording, err) && gpu_run(recording, err);
+}
+
+static bool run_some_layers(struct decoder *decoder, uint32_t from, uint32_t to,
+                            uint32_t tokens, bool embed, struct err *err)
+{
+    struct gpu_recording *recording = decoder->recording;
+
+    return gpu_record_begin(recording, err) &&
+           (!embed || decoder_record_embedding(decoder, recording, tokens, err)) &&
+           decoder_record_layers(decoder, recording, from, to, tokens, err) &&
+           gpu_record_end(recording, err) && gpu_run(recording, err);
+}
+
+// Runs the layers of a batch, a few at a time, and learns how many fit into TARGET_NS.
+static bool run_layers(struct decoder *decoder, const struct portion *portion,
+                       struct err *err)
+{
+    const struct decoder_pass *pass = portion->pass;
+    uint32_t layers = decoder->model.layers, tokens = portion->count;
+    bool pictures = decoder_has_pictures(portion);
+    uint32_t deepstack = pictures ? decoder_deepstack(portion) : 0;
+
+    if (pictures && !run_embedding(decoder, portion, err))
+        return false;
     for (uint32_t from = 0; from < layers;) {
         uint32_t left = layers - from, count = decoder->layers_per_run;
         int64_t start = clock_ns(), took;
 
         count = count < left ? count : left;
-        if (cancelled(pass, err) || !gpu_record_begin(recording, err) ||
-            !decoder_record_layers(decoder, recording, from, from + count, tokens, err) ||
-            !gpu_record_end(recording, err) || !gpu_run(recording, err))
+        if (from < deepstack || decoder->fine.on)
+            count = 1;
+        if (cancelled(pass, err) ||
+            !run_some_layers(decoder, from, from + count, tokens, from == 0 && !pictures,
+                             err) ||
+            (from < deepstack && !run_deepstack(decoder, portion, from, err)))
             return false;
         took = clock_ns() - start;
-        if (count == decoder->layers_per_run)
+        if (count == decoder->layers_per_run && !decoder->fine.on)
             decoder->layers_per_run = adapt(count, took);
-        if (count == 1 && took > 2 * TARGET_NS && decoder->batch_limit > 1)
+        if (count == 1 && took > 2 * TARGET_NS && decoder->batch_limit > 1 &&
+            !decoder->fine.on)
             decoder->batch_limit = (decoder->batch_limit + 1) / 2;
         from += count;
-        if (!report(pass, done + (double)tokens * from / layers, err))
+        if (!report(pass, portion->done + (double)tokens * from / layers, err))
             return false;
     }
     return true;
+}
+
+// A picture whose tokens see one another is computed at once, in fine steps.
+static bool run_portion(struct decoder *decoder, const struct portion *portion,
+                        bool together, struct err *err)
+{
+    bool ok;
+
+    decoder->together = decoder->fine.on = together;
+    decoder->fine.cancelled = portion->pass->cancelled;
+    ok = run_layers(decoder, portion, err);
+    decoder->together = decoder->fine.on = false;
+    return ok;
 }
 
 // Logits of the last `rows` tokens of the batch: at once for one token, else range by
@@ -247,25 +261,35 @@ bool decoder_run(struct decoder *decoder, const struct decoder_pass *pass,
         return err_set(err, ERR_LIMIT,
                        "%u tokens after %u do not fit into the context of %u",
                        pass->count, decoder->cached_count, decoder->context);
-    if (pass->all_logits && !decoder_require_logits(decoder, decoder->batch, err))
+    if (pass->all_logits &&
+        !decoder_require_logits(
+            decoder, pass->picture_count > 0 ? decoder->batch : decoder->batch_limit,
+            err))
         return false;
-    for (uint32_t done = 0; done < pass->count;) {
-        uint32_t count = next_batch(decoder, pass->count - done);
-        bool last = done + count == pass->count;
-        uint32_t rows = pass->all_logits ? count : last;
-        bool single = count == 1 && rows == 1;
+    if (!decoder_check_pictures(decoder, pass, err))
+        return false;
+    struct portion portion = { .pass = pass, .start = decoder->cached_count };
+    while (portion.done < pass->count) {
+        bool together, last;
+        uint32_t rows;
 
-        if (!prepare(decoder, pass->tokens + done, count, err) ||
+        portion.count = decoder_next_portion(
+            decoder, pass, portion.start, portion.done,
+            next_batch(decoder, pass->count - portion.done), &together);
+        last = portion.done + portion.count == pass->count;
+        rows = pass->all_logits ? portion.count : last;
+        bool single = portion.count == 1 && rows == 1 && !decoder_has_pictures(&portion);
+
+        if (!decoder_prepare(decoder, &portion, err) ||
             !(single ? run_token(decoder, pass, err)
-                     : run_layers(decoder, pass, count, done, err) &&
-                           run_head(decoder, pass, count, rows, err)))
+                     : run_portion(decoder, &portion, together, err) &&
+                           run_head(decoder, pass, portion.count, rows, err)))
             return false;
-        memcpy(decoder->cached_tokens + decoder->cached_count, pass->tokens + done,
-               count * sizeof(*pass->tokens));
-        decoder->cached_count += count;
-        if (rows > 0 && !deliver(decoder, pass, pass->all_logits ? done : 0, rows, err))
+        decoder_note_cached(decoder, &portion);
+        if (rows > 0 &&
+            !deliver(decoder, pass, pass->all_logits ? portion.done : 0, rows, err))
             return false;
-        done += count;
+        portion.done += portion.count;
     }
     return true;
 }

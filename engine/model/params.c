@@ -104,6 +104,12 @@ static void be_qwen3(struct model_params *params)
     params->qk_norm = true;
 }
 
+static void be_qwen3vl(struct model_params *params)
+{
+    be_qwen3(params);
+    params->rope_interleaved = true;
+}
+
 static void be_phi3(struct model_params *params)
 {
     params->rope_split = true;
@@ -119,9 +125,11 @@ static const struct architecture {
     uint32_t
         window_period; // layer i has a window unless i % period == period - 1; 0: all
 } architectures[] = {
-    { "llama", be_llama, 0 },    { "qwen2", be_qwen2, 0 },   { "qwen3", be_qwen3, 0 },
-    { "gemma2", be_gemma2, 2 },  { "gemma3", be_gemma3, 6 }, { "phi3", be_phi3, 0 },
-    { "qwen3moe", be_qwen3, 0 },
+    { "llama", be_llama, 0 },     { "qwen2", be_qwen2, 0 },
+    { "qwen3", be_qwen3, 0 },     { "gemma2", be_gemma2, 2 },
+    { "gemma3", be_gemma3, 6 },   { "phi3", be_phi3, 0 },
+    { "qwen3moe", be_qwen3, 0 },  { "qwen2vl", be_qwen2, 0 },
+    { "qwen3vl", be_qwen3vl, 0 }, { "qwen3vlmoe", be_qwen3vl, 0 },
 };
 
 static const struct architecture *
@@ -196,7 +204,9 @@ static bool read_experts(const struct gguf *gguf, struct model_params *p, struct
             return false;
     if (!read_u32(gguf, p, "expert_count", 0, 1024, &p->experts, err) || p->experts == 0)
         return p->experts == 0 && (err == NULL || err->code == ERR_NONE);
-    if (strcmp(p->architecture, "qwen3moe") != 0 && strcmp(p->architecture, "llama") != 0)
+    if (strcmp(p->architecture, "qwen3moe") != 0 &&
+        strcmp(p->architecture, "qwen3vlmoe") != 0 &&
+        strcmp(p->architecture, "llama") != 0)
         return err_set(err, ERR_UNSUPPORTED, "%s with experts is not supported",
                        p->architecture);
     p->expert_scale = 1.0f;
@@ -206,6 +216,34 @@ static bool read_experts(const struct gguf *gguf, struct model_params *p, struct
            read_u32(gguf, p, "expert_feed_forward_length", 8, 1 << 20,
                     &p->expert_ff_width, err) &&
            read_f32(gguf, p, "expert_weights_scale", 0, 1e6, &p->expert_scale, err);
+}
+
+// M-RoPE: how many pairs turn with each number of a position. The families without it
+// have no such key.
+static bool read_sections(const struct gguf *gguf, struct model_params *p,
+                          struct err *err)
+{
+    struct gguf_array array = { .count = 0 };
+    uint64_t total = 0;
+    char key[64];
+
+    snprintf(key, sizeof(key), "%s.rope.dimension_sections", p->architecture);
+    if (strstr(p->architecture, "vl") == NULL)
+        return true;
+    if (!gguf_get_array(gguf, key, GGUF_I32, &array, err))
+        return false;
+    for (uint64_t i = 0; i < array.count && i < 3; i++) {
+        int64_t pairs = gguf_array_i64(&array, i);
+
+        if (pairs < 0 || pairs > p->rotated / 2)
+            return err_set(err, ERR_FORMAT, "%s has a section of %lld pairs", key,
+                           (long long)pairs);
+        p->rope_sections[i] = (uint32_t)pairs;
+        total += (uint64_t)pairs;
+    }
+    return (total == p->rotated / 2 && p->rope_sections[0] > 0) ||
+           err_set(err, ERR_FORMAT, "%s: the sections have %llu pairs, a head has %u",
+                   key, (unsigned long long)total, p->rotated / 2);
 }
 
 static bool read_rope(const struct gguf *gguf, struct model_params *p, struct err *err)
@@ -303,7 +341,7 @@ bool model_params_read(const struct gguf *gguf, struct model_params *params,
     architecture->be(params);
     return read_experts(gguf, params, err) && read_attention(gguf, params, err) &&
            read_windows(gguf, architecture->window_period, params, err) &&
-           read_rope(gguf, params, err);
+           read_rope(gguf, params, err) && read_sections(gguf, params, err);
 }
 
 bool model_layer_windowed(const struct model_params *params, uint32_t layer)

@@ -7,7 +7,7 @@
 //
 // Sources: the GGUF key names of the ggml project; Llama (arXiv:2302.13971, 2407.21783),
 // Qwen2 (2407.10671), Qwen3 (2505.09388), Gemma 2 (2408.00118), Gemma 3 (2503.19786),
-// Phi-3 (2404.14219).
+// Phi-3 (2404.14219), Qwen2-VL (2409.12191), Qwen3-VL (2511.21631).
 #ifndef ORIEL_ENGINE_MODEL_PARAMS_H
 #define ORIEL_ENGINE_MODEL_PARAMS_H
 
@@ -49,6 +49,8 @@ struct model_params {
     bool rope_split;  // pairs (i, i + rotated / 2), else (2 i, 2 i + 1)
     struct rope_params rope, local_rope; // local: layers with a window, where they differ
     bool local_rope_differs;
+    uint32_t rope_sections[3]; // M-RoPE: pairs for time, height, width; [0] 0: none
+    bool rope_interleaved;
     uint32_t window; // positions a windowed layer sees; 0: none is windowed
     bool windowed[MODEL_MAX_LAYERS];
     uint32_t experts, experts_used, expert_ff_width; // 0: dense

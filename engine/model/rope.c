@@ -46,16 +46,36 @@ void rope_frequencies(const struct rope_params *params, uint32_t rotated,
     }
 }
 
+static void set_angle(double angle, double magnitude, float entry[2])
+{
+    entry[0] = (float)(cos(angle) * magnitude);
+    entry[1] = (float)(sin(angle) * magnitude);
+}
+
 void rope_angles(const double *frequencies, double magnitude, uint32_t rotated,
                  uint32_t first, uint32_t count, float (*table)[2])
 {
-    for (uint32_t p = 0; p < count; p++) {
-        for (uint32_t i = 0; i < rotated / 2; i++) {
-            double angle = (double)(first + p) * frequencies[i];
+    for (uint32_t p = 0; p < count; p++)
+        for (uint32_t i = 0; i < rotated / 2; i++)
+            set_angle((double)(first + p) * frequencies[i], magnitude, *table++);
+}
 
-            (*table)[0] = (float)(cos(angle) * magnitude);
-            (*table)[1] = (float)(sin(angle) * magnitude);
-            table++;
-        }
+void rope_angles_at(const double *frequencies, double magnitude, uint32_t rotated,
+                    const uint8_t *axes, const uint32_t position[3], float (*table)[2])
+{
+    for (uint32_t i = 0; i < rotated / 2; i++)
+        set_angle((double)position[axes[i]] * frequencies[i], magnitude, table[i]);
+}
+
+void rope_axes(const uint32_t sections[3], bool interleaved, uint32_t rotated,
+               uint8_t *axes)
+{
+    for (uint32_t i = 0; i < rotated / 2; i++) {
+        uint32_t axis = i % 3;
+
+        if (interleaved)
+            axes[i] = axis > 0 && i < 3 * sections[axis] ? (uint8_t)axis : 0;
+        else
+            axes[i] = i < sections[0] ? 0 : i < sections[0] + sections[1] ? 1 : 2;
     }
 }

@@ -20,6 +20,7 @@ struct run {
     struct settings settings;
     size_t count; // tokens
     struct reference_options options;
+    size_t (*positions)[3]; // of each token: time, height, width
     int layer;
     struct err *err;
     bool failed;
@@ -202,6 +203,53 @@ static double yarn_share(const struct settings *s, double base, size_t pair)
     return s->yarn_mix * (1 - (ramp < 0 ? 0 : ramp > 1 ? 1 : ramp));
 }
 
+// The picture that a token is part of, or NULL.
+static const struct reference_picture *picture_of(const struct run *run, size_t token)
+{
+    for (size_t i = 0; i < run->options.picture_count; i++) {
+        const struct reference_picture *picture = &run->options.pictures[i];
+
+        if (token >= picture->first && token < picture->first + picture->count)
+            return picture;
+    }
+    return NULL;
+}
+
+// Without M-RoPE tokens are numbered. With it, each number of a picture's tokens begins
+// where the text before it ended, and the text goes on behind the largest.
+static void number_tokens(struct run *run)
+{
+    size_t next = 0;
+
+    for (size_t token = 0; token < run->count; token++) {
+        const struct reference_picture *picture = picture_of(run, token);
+
+        if (picture == NULL || picture->rows == 0 || run->settings.sections[0] == 0) {
+            for (size_t axis = 0; axis < 3; axis++)
+                run->positions[token][axis] = next;
+            next++;
+            continue;
+        }
+        for (size_t i = 0; i < picture->count; i++) {
+            run->positions[token + i][0] = next;
+            run->positions[token + i][1] = next + i / picture->columns;
+            run->positions[token + i][2] = next + i % picture->columns;
+        }
+        next += picture->rows > picture->columns ? picture->rows : picture->columns;
+        token += picture->count - 1;
+    }
+}
+
+// Which of the three numbers a pair turns by.
+static size_t pair_axis(const struct settings *s, size_t pair)
+{
+    if (s->interleaved)
+        return pair % 3 == 1 && pair < 3 * s->sections[1]   ? 1
+               : pair % 3 == 2 && pair < 3 * s->sections[2] ? 2
+                                                            : 0;
+    return pair < s->sections[0] ? 0 : pair < s->sections[0] + s->sections[1] ? 1 : 2;
+}
+
 static void rotate(struct run *run, double *x, size_t heads)
 {
     const struct settings *s = &run->settings;
@@ -220,7 +268,8 @@ static void rotate(struct run *run, double *x, size_t heads)
         size_t a = s->neox ? pair : 2 * pair, b = s->neox ? pair + half : 2 * pair + 1;
         for (size_t row = 0; row < run->count * heads; row++) {
             double *head = x + row * s->key_size;
-            double angle = (double)(row / heads) * speed;
+            double angle =
+                (double)run->positions[row / heads][pair_axis(s, pair)] * speed;
             double real = head[a], imaginary = head[b];
 
             head[a] = s->magnitude * (real * cos(angle) - imaginary * sin(angle));
@@ -271,10 +320,16 @@ static void attend_one(const struct run *run, const struct qkv *qkv, size_t posi
     size_t shared = head * s->kv_heads / s->heads;
     bool local = s->local[run->layer];
     size_t first = local && position >= s->window ? position - s->window + 1 : 0;
+    size_t last = position;
+    const struct reference_picture *picture = picture_of(run, position);
     const double *q = qkv->q + (position * s->heads + head) * s->key_size;
     double total = 0;
 
-    for (size_t at = first; at <= position; at++) {
+    if (picture != NULL && picture->bidirectional) {
+        first = picture->first < first ? picture->first : first;
+        last = picture->first + picture->count - 1;
+    }
+    for (size_t at = first; at <= last; at++) {
         const double *k = qkv->k + (at * s->kv_heads + shared) * s->key_size;
         double score = 0;
 
@@ -286,14 +341,14 @@ static void attend_one(const struct run *run, const struct qkv *qkv, size_t posi
         weights[at] = score;
     }
     double largest = weights[first];
-    for (size_t at = first; at <= position; at++)
+    for (size_t at = first; at <= last; at++)
         largest = weights[at] > largest ? weights[at] : largest;
-    for (size_t at = first; at <= position; at++)
+    for (size_t at = first; at <= last; at++)
         total += weights[at] = exp(weights[at] - largest);
     for (size_t i = 0; i < s->value_size; i++) {
         double value = 0;
 
-        for (size_t at = first; at <= position; at++)
+        for (size_t at = first; at <= last; at++)
             value +=
                 weights[at] * qkv->v[(at * s->kv_heads + shared) * s->value_size + i];
         y[i] = value / total;
@@ -486,6 +541,22 @@ static void run_layer(struct run *run, double *x)
     free(in);
 }
 
+// Adds vector `which` of the picture's embedding to a token's row; false: it has none.
+static bool place_vector(const struct run *run, size_t token, size_t which, double *row)
+{
+    const struct reference_picture *picture = picture_of(run, token);
+    size_t width = run->settings.width;
+
+    if (picture == NULL || which > picture->deepstack)
+        return false;
+    for (size_t i = 0; i < width; i++)
+        row[i] +=
+            (double)picture->embeddings
+                [((token - picture->first) * (1 + picture->deepstack) + which) * width +
+                 i];
+    return true;
+}
+
 static void embed(struct run *run, const uint32_t *tokens, double *x)
 {
     size_t width = run->settings.width;
@@ -493,6 +564,8 @@ static void embed(struct run *run, const uint32_t *tokens, double *x)
     float *row = alloc_array(width, sizeof(*row));
 
     for (size_t token = 0; token < run->count && !run->failed; token++) {
+        if (place_vector(run, token, 0, x + token * width))
+            continue;
         if (tokens[token] >= table->shape[1]) {
             run->failed = !err_set(run->err, ERR_USAGE, "token %" PRIu32 " of %" PRIu64,
                                    tokens[token], table->shape[1]);
@@ -554,17 +627,22 @@ bool reference_logits(const struct gguf *gguf, const uint32_t *tokens, size_t co
         run.options = *options;
     if (run.options.context == 0)
         run.options.context = count;
+    run.positions = alloc_array(count, sizeof(*run.positions));
+    number_tokens(&run);
     double *x = numbers(count, run.settings.width);
     embed(&run, tokens, x);
     show_state(&run, x);
     for (size_t layer = 0; layer < run.settings.layers && !run.failed; layer++) {
         run.layer = (int)layer;
         run_layer(&run, x);
+        for (size_t token = 0; token < count; token++)
+            place_vector(&run, token, 1 + layer, x + token * run.settings.width);
         show_state(&run, x);
     }
     run.layer = -1;
     if (!run.failed)
         project_output(&run, x, logits);
     free(x);
+    free(run.positions);
     return !run.failed;
 }

@@ -6,7 +6,8 @@
 // reader and the dequantisation of engine/format/, so that one mistake cannot hide in
 // both.
 //
-// Architectures: llama (with experts too), qwen2, qwen3, qwen3moe, gemma2, gemma3, phi3.
+// Architectures: llama (with experts too), qwen2, qwen3, qwen3moe, gemma2, gemma3, phi3,
+// qwen2vl and qwen3vl.
 // It computes all positions of a prompt at once and keeps no cache. It is itself compared
 // with goldens that llama.cpp made (tests/golden/models/README.md).
 //
@@ -25,6 +26,15 @@
 #include "base/err.h"
 #include "engine/format/gguf.h"
 
+// A picture in the prompt, by what stands in place of its tokens.
+struct reference_picture {
+    size_t first, count;
+    const float *embeddings; // [count][(1 + deepstack) * width]
+    size_t deepstack;        // vectors that are added after layers 0, 1 ...
+    size_t rows, columns;    // of the grid, for M-RoPE
+    bool bidirectional;
+};
+
 // What the decoder can tell about its way, and what it needs to know besides the file.
 struct reference_options {
     // Context length of the session: phi3 chooses its long or short RoPE factors by it.
@@ -40,6 +50,9 @@ struct reference_options {
     void (*state)(void *user, int layer, const double *values, size_t rows,
                   size_t columns);
     void *user;
+
+    const struct reference_picture *pictures;
+    size_t picture_count;
 };
 
 // Fills logits[count][vocabulary] for the tokens at positions 0 to count - 1. options may

@@ -10,7 +10,7 @@
 // What an architecture means by itself, without any key.
 static const struct architecture {
     const char *name;
-    bool neox, gelu, scaled_embedding;
+    bool neox, gelu, scaled_embedding, interleaved;
     unsigned period;      // every period-th layer sees all, 0: none does
     double local_base;    // RoPE base of local layers, 0: as the others
     unsigned wide_layers; // with this many layers the attention scale uses width / heads
@@ -22,6 +22,8 @@ static const struct architecture {
     { .name = "qwen2", .neox = true },
     { .name = "qwen3", .neox = true },
     { .name = "qwen3moe", .neox = true },
+    { .name = "qwen2vl", .neox = true },
+    { .name = "qwen3vl", .neox = true, .interleaved = true },
     { .name = "phi3", .neox = true },
     { .name = "gemma2",
       .neox = true,
@@ -77,6 +79,19 @@ static double read_number(struct reader *reader, const char *name, double missin
 static bool has(struct reader *reader, const char *name)
 {
     return gguf_has(reader->gguf, full_key(reader, name));
+}
+
+static void read_sections(struct reader *reader, struct settings *s)
+{
+    struct gguf_array array = { .count = 0 };
+
+    if (!has(reader, "rope.dimension_sections"))
+        return;
+    if (!gguf_get_array(reader->gguf, full_key(reader, "rope.dimension_sections"),
+                        GGUF_I32, &array, reader->err))
+        reader->failed = true;
+    for (uint64_t i = 0; i < array.count && i < 3; i++)
+        s->sections[i] = (size_t)gguf_array_u64(&array, i);
 }
 
 static bool string_is(struct gguf_string string, const char *text)
@@ -184,6 +199,8 @@ static void read_rope(struct reader *reader, const struct architecture *architec
 {
     s->neox = architecture->neox;
     s->rotary = read_size(reader, "rope.dimension_count", s->key_size);
+    s->interleaved = architecture->interleaved;
+    read_sections(reader, s);
     s->base = read_number(reader, "rope.freq_base", 10000);
     read_rope_scaling(reader, s);
     bool own = architecture->local_base != 0;

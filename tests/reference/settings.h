@@ -27,6 +27,8 @@ struct settings {
 
     bool neox; // RoPE pairs are i and i + rotary/2, else 2i and 2i + 1
     size_t rotary;
+    size_t sections[3]; // M-RoPE: pairs that turn by time, height, width; all 0: none
+    bool interleaved;   // they take turns, as in qwen3vl
     double base, local_base; // local_ applies to the layers that are local
     double position_scale, local_position_scale;
     double magnitude;                      // of the rotated vectors

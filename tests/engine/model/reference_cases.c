@@ -36,6 +36,8 @@ static const struct feature_case {
     { "qwen3", "qwen3", 14, 0, 24, true },
     { "qwen3-tied", "qwen3", 15, MODEL_TIED, 24, true },
     { "qwen3moe", "qwen3moe", 16, 0, 24, true },
+    { "qwen2vl", "qwen2vl", 41, 0, 24, false },
+    { "qwen3vl", "qwen3vl", 42, 0, 24, false },
     { "gemma2", "gemma2", 17, 0, 24, true },
     { "gemma2-plain", "gemma2", 18, MODEL_PLAIN_KEYS, 24, true },
     { "gemma3", "gemma3", 19, MODEL_ODD_VOCABULARY, 24, true },
