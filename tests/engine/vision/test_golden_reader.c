@@ -2,29 +2,12 @@
 // SPDX-License-Identifier: MIT
 #include "tests/tap.h"
 
-#include <unistd.h>
-
-#include "base/alloc.h"
-#include "tests/engine/vision/generate.h"
-#include "tests/engine/vision/golden_reader.h"
-
-static bool read_all(struct goldens *goldens)
-{
-    const char *top = getenv("top_srcdir");
-    char *folder = alloc_printf("%s/tests/golden/vision", top != NULL ? top : ".");
-    struct err err = { .code = ERR_NONE };
-    bool ok = goldens_read(folder, goldens, &err);
-
-    if (!ok)
-        printf("# %s\n", err.text);
-    free(folder);
-    return ok;
-}
+#include "tests/engine/vision/golden_pair.h"
 
 static void every_family_has_goldens(void)
 {
     struct goldens goldens;
-    bool ok = read_all(&goldens);
+    bool ok = golden_read_all(&goldens);
 
     CHECK(ok);
     for (size_t i = 0; ok && i < vision_family_count(); i++) {
@@ -45,7 +28,7 @@ static void every_family_has_goldens(void)
 static void every_prompt_ends_in_logits(void)
 {
     struct goldens goldens;
-    bool ok = read_all(&goldens);
+    bool ok = golden_read_all(&goldens);
 
     CHECK(ok && goldens.prompt_count == 3 * vision_family_count());
     for (size_t i = 0; ok && i < goldens.prompt_count; i++) {
