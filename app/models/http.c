@@ -10,7 +10,6 @@
 #include "app/models/http.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -385,9 +384,9 @@ static bool open_and_run(struct download *download, struct err *err)
 {
     bool ok;
 
-    download->fd = open(download->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    download->fd = workspace_open_file(download->path, err);
     if (download->fd < 0)
-        return err_set_errno(err, "%s", download->path);
+        return false;
     download->have = (uint64_t)lseek(download->fd, 0, SEEK_END);
     read_boot(download);
     download->walk.http = http_open(err);

@@ -78,10 +78,11 @@ bool split_name(const char *path, size_t *stem, unsigned *parts)
 
     if (len <= part_len + 5 || !ends_with(path, ".gguf"))
         return false;
-    *stem = len - part_len - 5;
-    suffix = alloc_string_n(path + *stem, part_len);
+    suffix = alloc_string_n(path + len - part_len - 5, part_len);
     ok = is_part_suffix(suffix, &part, parts);
     free(suffix);
+    if (ok)
+        *stem = len - part_len - 5;
     return ok;
 }
 

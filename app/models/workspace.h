@@ -29,6 +29,10 @@ void workspace_remove(struct workspace *workspace);
 // The path of something in it. The caller frees it.
 char *workspace_path(const struct workspace *workspace, const char *file);
 
+// Opens a file in it to go on writing, or returns -1. What is there as a link to a file
+// of somebody else (a person's own, an installed one) makes way for an empty one.
+int workspace_open_file(const char *path, struct err *err);
+
 // ERR_LIMIT with both numbers when the file system has not that much room.
 bool workspace_has_room(const struct workspace *workspace, uint64_t bytes,
                         struct err *err);

@@ -189,8 +189,11 @@ def test_names_cannot_leave_the_store():
     home = new_home()
     for name in "../x", ".x", "a/b", "", "x" * 65, "a\nb":
         fails(oriel(home, "pull", file("three.gguf"), "--name", name), 2, "--name NAME")
-    done = oriel(home, "pull", file("odd name;$(x).gguf"), "--json")
-    check(json.loads(done.out)["name"] == "odd-name---x-", done)
+    for given, name in (("odd name;$(x).gguf", "odd-name---x-"),
+                        ("a-name-as-models-have.gguf", "a-name-as-models-have"),
+                        ("model-00000-of-00003.gguf", "model-00000-of-00003")):
+        done = oriel(home, "pull", file(given), "--json")
+        check(json.loads(done.out)["name"] == name, done)
 
 
 def test_names_do_not_take_the_files_of_other_models():
@@ -415,6 +418,16 @@ def test_a_package_without_the_file_is_an_error():
     wheel("other", {"other/x": b"x"})
     fails(oriel(new_home(), "pull", "--name", "x", "pypi:other==1.0:other/y"), 1,
           "other==1.0", "there is no other/y in it")
+
+
+def test_a_file_that_is_only_linked_is_never_written_to():
+    home, source, original = new_home(), pieces(2), file("linked.gguf", b"GGUF of a person")
+    os.makedirs(store(home) + "/.pull-linked")
+    os.link(original, store(home) + "/.pull-linked/linked.gguf")  # a pull that was killed
+    pulled(home, "--name", "linked", source)
+    with open(original, "rb") as data:
+        check(data.read() == b"GGUF of a person")
+    check(content(home, "linked") == DATA)
 
 
 def test_a_damaged_wheel_is_an_error():

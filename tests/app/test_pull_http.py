@@ -305,6 +305,16 @@ def test_after_a_restart_of_the_machine_what_was_not_on_the_disk_is_fetched_agai
     models.check(done.code == 0 and installed(home, "power"), done)
 
 
+def test_a_file_that_is_only_linked_is_never_written_to():
+    home, original = models.new_home(), models.file("mine.gguf", b"GGUF of a person")
+    os.makedirs(models.store(home) + "/.pull-good")
+    os.link(original, models.store(home) + "/.pull-good/good.gguf")  # a pull that was killed
+    done = pull(home, "/good.gguf")
+    models.check(done.code == 0 and installed(home, "good"), done)
+    with open(original, "rb") as data:
+        models.check(data.read() == b"GGUF of a person")
+
+
 def test_a_pull_that_got_nothing_leaves_nothing():
     home = models.new_home()
     models.fails(pull(home, "/missing.gguf"), 1, "404")
