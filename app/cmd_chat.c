@@ -3,6 +3,7 @@
 //
 // oriel chat, and oriel alone: the screen.
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -35,6 +36,8 @@ static const struct option_spec options[] = {
       "room for the conversation; 0: the model's own" },
     { 0, "theme", "NAME", OPTION_TEXT, AT(theme), 0, 0,
       "dark, light or plain; else the terminal is asked" },
+    { 0, "plain", NULL, OPTION_FLAG, AT(plain), 0, 0,
+      "line by line, for screen readers and simple terminals" },
     { 0, "ephemeral", NULL, OPTION_FLAG, AT(ephemeral), 0, 0, "keep nothing on disk" },
     OPTIONS_END,
 };
@@ -53,6 +56,14 @@ static bool check(const struct chat *chat, const struct operands *names, struct 
            err_set(err, ERR_USAGE, "--system: not UTF-8 text");
 }
 
+static bool wants_plain(void)
+{
+    const char *terminal = getenv("TERM"), *accessible = getenv("ACCESSIBLE");
+
+    return (terminal != NULL && strcmp(terminal, "dumb") == 0) ||
+           (accessible != NULL && accessible[0] != '\0');
+}
+
 static int chat(struct chat *chat, const struct operands *names)
 {
     struct err err = { 0 };
@@ -62,6 +73,8 @@ static int chat(struct chat *chat, const struct operands *names)
         return complain("chat", &err);
     chat->params.session = names->count > 0 ? names->items[0] : NULL;
     chat->params.seed_fixed = chat->seed != UINT64_MAX;
+    if (wants_plain())
+        chat->params.plain = true;
     if (chat->params.seed_fixed)
         chat->params.settings.seed = chat->seed;
     if (!controller_run(&chat->params, &signal_number, &err))
@@ -87,7 +100,7 @@ static int run(int argc, char **argv)
 
 const struct command command_chat = {
     .name = "chat",
-    .usage = "[-m MODEL] [-s SYSTEM] [--theme NAME] [--ephemeral] [SESSION]",
+    .usage = "[-m MODEL] [-s SYSTEM] [--theme NAME] [--plain] [--ephemeral] [SESSION]",
     .summary = "Talk on the screen; oriel alone does the same",
     .notes =
         "SESSION is the title or id of a conversation, or \"last\". F1 on the screen "

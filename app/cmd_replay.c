@@ -24,6 +24,7 @@
 #include "base/printable.h"
 
 #define PENDING_NS   ((int64_t)250000000) // before asking an unfinished reply again
+#define TICK_MS      20
 #define SPEED_MAX    1000.0
 #define CAST_COLUMNS 80
 #define CAST_ROWS    24
@@ -353,7 +354,6 @@ static bool play_screen(struct replay *replay, struct err *err)
     struct player player = { .replay = replay,
                              .speed = (double)replay->speed,
                              .last_ns = clock_ns() };
-    struct pollfd fds[UI_FDS];
     struct ui_event event;
 
     player.ui =
@@ -362,13 +362,8 @@ static bool play_screen(struct replay *replay, struct err *err)
         return false;
     picture_blocks_init(&player.pictures, player.ui, replay->sessions);
     while (!player.quit) {
-        int timeout = ui_timeout_ms(player.ui);
-
         advance(&player);
-        ui_paint(player.ui);
-        ui_fds(player.ui, fds);
-        poll(fds, UI_FDS, timeout >= 0 && timeout < 20 ? timeout : 20);
-        ui_read(player.ui);
+        poll(&(struct pollfd){ .fd = ui_fd(player.ui), .events = POLLIN }, 1, TICK_MS);
         while (ui_next(player.ui, &event))
             on_event(&player, &event);
         picture_blocks_tick(&player.pictures);

@@ -231,8 +231,8 @@ static void generated(struct controller *c, json_t *answer)
         c->failures = 0;
     }
     json_decref(answer);
-    enter(c, STATE_READY, "");
     finish_reply(c, &end);
+    enter(c, STATE_READY, ""); // which is seen at once
 }
 
 // The prompt is too long: the oldest turn leaves. false when there is nothing to leave.
@@ -267,12 +267,12 @@ static void request_failed(struct controller *c, const struct err *err)
         controller_begin_reply(c);
         return;
     }
-    enter(c, STATE_READY, "");
     finish_reply(
         c, &(struct sessions_reply_end){
                .state = err->code == ERR_CANCELLED ? MESSAGE_INTERRUPTED : MESSAGE_ERROR,
                .reason = err->code == ERR_CANCELLED ? STOP_CANCELLED : STOP_ERROR,
                .error = err->text });
+    enter(c, STATE_READY, "");
     if (!alive)
         engine_failed(c, err);
     else if (err->code != ERR_CANCELLED)
@@ -447,8 +447,6 @@ static int64_t earlier(int64_t a, int64_t b)
 static int timeout_ms(const struct controller *c, int64_t now)
 {
     int64_t until = INT64_MAX;
-    int mine, theirs = ui_timeout_ms(c->ui);
-
     if (c->state == STATE_STOPPING)
         until = earlier(until, c->stop_deadline_ns);
     if (c->reply != NULL)
@@ -460,9 +458,8 @@ static int timeout_ms(const struct controller *c, int64_t now)
     if (ui_entries_visible(c->ui))
         until = earlier(until, c->listed_ns + LIST_NS);
     if (until == INT64_MAX)
-        return theirs;
-    mine = until <= now ? 0 : (int)((until - now) / 1000000 + 1);
-    return theirs >= 0 && theirs < mine ? theirs : mine;
+        return -1;
+    return until <= now ? 0 : (int)((until - now) / 1000000 + 1);
 }
 
 // ---------------------------------------------------------------------------
@@ -489,15 +486,10 @@ static void queue(struct controller *c, const char *text)
 
 void controller_unqueue(struct controller *c)
 {
-    char *text;
-
     if (c->queued == NULL)
         return;
-    text = alloc_printf("%s%s%s", c->queued, ui_message(c->ui)[0] != '\0' ? "\n" : "",
-                        ui_message(c->ui));
-    ui_set_message(c->ui, text);
+    ui_put_back(c->ui, c->queued);
     ui_set_queued(c->ui, NULL);
-    free(text);
     free(c->queued);
     c->queued = NULL;
 }
@@ -507,7 +499,7 @@ static void on_send(struct controller *c, const char *text)
     struct err err = { 0 };
 
     if (c->reply_due && c->state == STATE_DOWN) {
-        ui_set_message(c->ui, text); // nothing that was typed is lost
+        ui_put_back(c->ui, text); // nothing that was typed is lost
         ui_notice(c->ui, "There is no model: /model MODEL");
         return;
     }
@@ -516,12 +508,12 @@ static void on_send(struct controller *c, const char *text)
         return;
     }
     if (controller_blind(c)) {
-        ui_set_message(c->ui, text);
+        ui_put_back(c->ui, text);
         return;
     }
     if (!controller_send(c, text, &err)) {
         ui_error(c->ui, &err);
-        ui_set_message(c->ui, text);
+        ui_put_back(c->ui, text);
         return;
     }
     controller_begin_reply(c);
@@ -575,7 +567,8 @@ static void send_queued(struct controller *c)
 }
 
 enum {
-    FD_ENGINE = UI_FDS,
+    FD_UI,
+    FD_ENGINE,
     FD_BLOCKS,
     FD_ATTACHING = FD_BLOCKS + PICTURE_BLOCKS_FDS,
     FDS = FD_ATTACHING + 2
@@ -587,8 +580,7 @@ static void loop(struct controller *c)
     struct ui_event event;
 
     while (!c->quit) {
-        ui_paint(c->ui);
-        ui_fds(c->ui, fds);
+        fds[FD_UI] = (struct pollfd){ .fd = ui_fd(c->ui), .events = POLLIN };
         fds[FD_ENGINE] = (struct pollfd){
             .fd = c->process != NULL ? engine_process_fd(c->process) : -1,
             .events = POLLIN,
@@ -596,7 +588,6 @@ static void loop(struct controller *c)
         picture_blocks_fds(&c->pictures, fds + FD_BLOCKS);
         controller_attaching_fds(c, fds + FD_ATTACHING);
         poll(fds, FDS, timeout_ms(c, clock_ns()));
-        ui_read(c->ui);
         while (!c->quit && ui_next(c->ui, &event))
             on_event(c, &event);
         if (fds[FD_ENGINE].revents != 0 && c->process != NULL)
@@ -683,13 +674,14 @@ static bool begin(struct controller *c, const struct controller_params *params,
     char *history = params->ephemeral ? NULL : history_path();
     bool have_model;
 
-    c->ui = ui_open(
-        &(struct ui_params){ .history_path = history, .theme = params->theme }, err);
+    c->ui = ui_open(&(struct ui_params){ .history_path = history,
+                                         .theme = params->theme,
+                                         .plain = params->plain },
+                    err);
     free(history);
     if (c->ui == NULL)
         return false;
     enter(c, STATE_DOWN, "");
-    ui_paint(c->ui); // the first screen, before anything slow
     have_model = controller_open_model(c, params->model.name, &wrong);
     if (!open_store(c, params->ephemeral, err))
         return false;
@@ -708,6 +700,7 @@ bool controller_run(const struct controller_params *params, int *ended_by,
 {
     struct controller c = {
         .model = params->model,
+        .plain = params->plain,
         .settings = params->settings,
         .seed_fixed = params->seed_fixed,
         .system = params->system != NULL ? alloc_string(params->system) : NULL,

@@ -37,6 +37,7 @@ struct attached {
 
 struct controller {
     struct ui *ui;
+    bool plain; // which face it has
     struct sessions *sessions;
     bool quit;
     int quit_signal; // that ended us, or 0
@@ -101,6 +102,7 @@ struct controller_params {
     const char *system;
     const char *session; // which conversation to open, or NULL
     const char *theme;
+    bool plain;
     bool ephemeral;
     bool seed_fixed;
     struct generation_settings settings;

@@ -75,9 +75,11 @@ static bool do_retry(struct controller *c, const char *argument, struct err *err
         return false;
     if (controller_last(c, ROLE_USER) == NULL)
         return err_set(err, ERR_USAGE, "there is no message to answer yet");
+    ui_hold(c->ui);
     controller_show(c);
     if (c->path.messages[c->path.count - 1].content.role == ROLE_ASSISTANT)
         ui_truncate(c->ui, ui_block_count(c->ui) - 1);
+    ui_let(c->ui);
     controller_begin_reply(c);
     return true;
 }

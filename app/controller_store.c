@@ -125,10 +125,12 @@ void controller_show_message(struct picture_blocks *blocks,
 
 void controller_show(struct controller *c)
 {
+    ui_hold(c->ui);
     ui_truncate(c->ui, 0);
     for (size_t i = 0; i < c->path.count; i++)
         controller_show_message(&c->pictures, &c->path.messages[i]);
     ui_follow(c->ui);
+    ui_let(c->ui);
 }
 
 void controller_show_end(struct controller *c, size_t block)
@@ -200,7 +202,8 @@ void controller_new(struct controller *c)
     c->path = (struct sessions_path){ 0 };
     set_title(c, NULL);
     ui_truncate(c->ui, 0);
-    ui_notice(c->ui, "Type a message and press Enter. F1 shows all keys and commands.");
+    ui_notice(c->ui, "Type a message and press Enter. %s shows all commands.",
+              c->plain ? "/help" : "F1");
     if (c->system != NULL)
         ui_add_block(c->ui, &(struct ui_block){ .kind = UI_BLOCK_SYSTEM,
                                                 .label = "System",
@@ -392,14 +395,15 @@ void controller_save_draft(struct controller *c)
     struct message draft = { .role = ROLE_USER };
     struct err err = { 0 };
     struct part *parts;
+    const char *typed;
     char *text;
 
     if (!c->draft_dirty)
         return;
     c->draft_dirty = false;
+    typed = ui_message(c->ui);
     text = alloc_printf("%s%s%s", c->queued != NULL ? c->queued : "",
-                        c->queued != NULL && ui_message(c->ui)[0] != '\0' ? "\n" : "",
-                        ui_message(c->ui));
+                        c->queued != NULL && typed[0] != '\0' ? "\n" : "", typed);
     draft.parts = parts = controller_parts(c, text, &draft.part_count);
     if (!sessions_draft_save(c->sessions, draft_of(c), &draft, &err))
         log_line(LOG_ERROR, "draft: %s", err.text);

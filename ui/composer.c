@@ -14,16 +14,15 @@
 #include "base/alloc.h"
 #include "ui/completion.h"
 #include "ui/glyph.h"
+#include "ui/lines_sent.h"
 #include "ui/theme.h"
 #include "ui/ui.h"
 
-#define PROMPT        "› "
-#define CONTINUED     "  "
-#define HISTORY_LINES 2000
-#define HINT_MAX      400
+#define PROMPT    "› "
+#define CONTINUED "  "
+#define HINT_MAX  400
 
 struct composer {
-    char *history_path;
     FILE *nowhere;    // for what readline would print
     struct str queue; // bytes for readline
     size_t queue_used;
@@ -215,12 +214,6 @@ static void set_up_readline(struct composer *composer)
     rl_variable_bind("enable-bracketed-paste", "off"); // pastes come to us
     rl_variable_bind("bell-style", "none");
     bind_keys();
-    using_history();
-    stifle_history(HISTORY_LINES);
-    history_comment_char = '#'; // with times, so that entries may have several lines
-    history_write_timestamps = 1;
-    if (composer->history_path != NULL)
-        read_history(composer->history_path);
     rl_callback_handler_install(PROMPT, on_line);
 }
 
@@ -228,11 +221,11 @@ struct composer *composer_create(const char *history_path)
 {
     struct composer *composer = alloc_zero(sizeof(*composer));
 
-    composer->history_path = history_path != NULL ? alloc_string(history_path) : NULL;
     composer->nowhere = fopen("/dev/null", "r+e");
     str_init(&composer->queue, 0);
     str_init(&composer->hint, 0);
     the_composer = composer;
+    history_open(history_path);
     set_up_readline(composer);
     return composer;
 }
@@ -244,14 +237,13 @@ void composer_destroy(struct composer **composer)
     if (c == NULL)
         return;
     rl_callback_handler_remove();
-    clear_history();
+    history_close();
     completion_release();
     if (c->nowhere != NULL)
         fclose(c->nowhere);
     str_release(&c->queue);
     str_release(&c->hint);
     free(c->line);
-    free(c->history_path);
     free(c);
     the_composer = NULL;
     *composer = NULL;
@@ -281,21 +273,6 @@ void composer_insert(struct composer *composer, const char *bytes, size_t len)
     free(text);
 }
 
-static void remember(struct composer *composer)
-{
-    if (composer->line[0] == '\0')
-        return;
-    if (history_length > 0 &&
-        strcmp(history_get(history_base + history_length - 1)->line, composer->line) == 0)
-        return;
-    add_history(composer->line);
-    using_history(); // Up begins at the end again
-    if (composer->history_path == NULL)
-        return;
-    close(open(composer->history_path, O_CREAT | O_CLOEXEC | O_WRONLY, 0600));
-    append_history(1, composer->history_path);
-}
-
 enum composer_result composer_key(struct composer *composer, const struct key *key)
 {
     str_reset(&composer->hint);
@@ -305,7 +282,7 @@ enum composer_result composer_key(struct composer *composer, const struct key *k
     else
         feed(composer, key->bytes, key->len);
     if (composer->sent) {
-        remember(composer);
+        history_remember(composer->line);
         return COMPOSER_SEND;
     }
     return composer->ended    ? COMPOSER_END

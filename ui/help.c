@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/alloc.h"
 #include "ui/glyph.h"
 
 #define NAME_COLUMNS 22
@@ -31,6 +32,33 @@ enum ui_action help_find(const char *name, size_t len)
         found = i;
     }
     return (enum ui_action)found;
+}
+
+bool help_needs_screen(enum ui_action action)
+{
+    static const bool needs[UI_ACTION_COUNT] = {
+        [UI_FIND] = true, [UI_FIND_UP] = true, [UI_FIND_DOWN] = true, [UI_FOLD] = true,
+        [UI_RAW] = true,  [UI_THEME] = true,   [UI_MOUSE] = true,
+    };
+
+    return needs[action];
+}
+
+bool help_parse(const char *text, enum ui_action *action, char **argument)
+{
+    size_t word, len;
+
+    *argument = NULL;
+    if (text[0] != '/')
+        return false;
+    word = strcspn(text + 1, " \n\t/");
+    if (text[1 + word] == '/')
+        return false;
+    *action = help_find(text + 1, word);
+    *argument = alloc_string(text + 1 + word + strspn(text + 1 + word, " \t"));
+    for (len = strlen(*argument); len > 0 && strchr(" \n\t", (*argument)[len - 1]);)
+        (*argument)[--len] = '\0';
+    return true;
 }
 
 static void put_entry(struct lines *out, const char *name, const char *argument,

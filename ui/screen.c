@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <math.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,16 +15,15 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
-#include "ui/completion.h"
 #include "ui/composer.h"
-#include "ui/editor.h"
+#include "ui/events.h"
 #include "ui/glyph.h"
 #include "ui/help.h"
 #include "ui/keys.h"
-#include "ui/markdown.h"
 #include "ui/pane.h"
 #include "ui/paths.h"
 #include "ui/previews.h"
+#include "ui/screen.h"
 #include "ui/terminal.h"
 #include "ui/theme.h"
 #include "ui/transcript.h"
@@ -37,22 +35,13 @@
 #define PANE_WIDTH     30
 #define COMPOSER_ROWS  10
 #define WHEEL_LINES    3
-#define EVENTS_MAX     64 // until the owner takes them, keys wait
-#define EVENTS_PER_KEY 2  // at most
-#define SIGNALS_MAX    8  // kinds of them
+#define EVENTS_PER_KEY 2 // at most
+#define SIGNALS_MAX    8 // kinds of them
 #define READ_BYTES     65536
 #define ANSWERS_NS     ((int64_t)10000000000) // in which the terminal has answered
 #define QUIT_ARMED_NS  ((int64_t)3000000000)
 
-struct queued {
-    enum ui_event_kind kind;
-    enum ui_action action;
-    char *text;
-    int signal;
-    size_t block;
-};
-
-struct ui {
+struct screen {
     struct terminal *terminal;
     struct keys keys;
     struct composer *composer;
@@ -71,9 +60,8 @@ struct ui {
     struct str attachments; // names of pictures, in one line
     struct str queued;      // a message that waits, in one line
     int64_t quit_armed_ns;
-    struct queued events[EVENTS_MAX];
-    size_t event_count;
-    char *event_text; // of the event that was handed out
+    struct events events;
+    bool editor_due; // the message is to be edited in $EDITOR
     bool dirty, urgent;
     int64_t painted_ns, frame_ns; // when, and how long it took
     enum graphics_kind painted_kind;
@@ -82,56 +70,75 @@ struct ui {
 // ---------------------------------------------------------------------------
 // Life
 
-static void ask_terminal(struct ui *ui, const char *question)
+static void touch(struct screen *screen)
 {
-    terminal_ask(ui->terminal, question);
-    ui->previews.graphics.awaited = question[0] != '\0';
-    keys_expect(&ui->keys, question[0] != '\0' ? clock_ns() + ANSWERS_NS : 0);
+    screen->dirty = screen->urgent = true;
 }
 
-static void on_resize(struct ui *ui)
+static bool set_theme(struct screen *screen, const char *name)
+{
+    enum theme theme;
+
+    if (!theme_parse(name, &theme))
+        return false;
+    theme_use(theme);
+    screen->previews.graphics.colours = terminal_colours(screen->terminal);
+    previews_set_background(&screen->previews, theme == THEME_LIGHT);
+    terminal_redraw(screen->terminal);
+    touch(screen);
+    return true;
+}
+
+static void ask_terminal(struct screen *screen, const char *question)
+{
+    terminal_ask(screen->terminal, question);
+    screen->previews.graphics.awaited = question[0] != '\0';
+    keys_expect(&screen->keys, question[0] != '\0' ? clock_ns() + ANSWERS_NS : 0);
+}
+
+static void on_resize(struct screen *screen)
 {
     struct size cells, pixels;
 
-    terminal_size(ui->terminal, &cells, &pixels);
-    graphics_resized(&ui->previews.graphics, cells, pixels);
-    ui->previews.rows = cells.height;
+    terminal_size(screen->terminal, &cells, &pixels);
+    graphics_resized(&screen->previews.graphics, cells, pixels);
+    screen->previews.rows = cells.height;
 }
 
-struct ui *ui_open(const struct ui_params *params, struct err *err)
+struct screen *screen_open(const struct ui_params *params, struct err *err)
 {
     struct terminal *terminal = terminal_open(true, err);
-    struct ui *ui;
+    struct screen *screen;
 
     if (terminal == NULL)
         return NULL;
-    ui = alloc_zero(sizeof(*ui));
-    ui->terminal = terminal;
-    ui->mouse = true;
-    ui->viewer = params->viewer;
-    ui->ask_theme = params->theme == NULL;
-    ui->status.fraction = -1;
-    keys_init(&ui->keys);
-    str_init(&ui->hint, 0);
-    str_init(&ui->attachments, 0);
-    str_init(&ui->queued, 0);
-    lines_init(&ui->help);
-    previews_init(&ui->previews);
-    transcript_init(&ui->transcript, &ui->previews);
-    ui->composer = composer_create(params->history_path);
-    ui_set_theme(ui, "dark");
+    screen = alloc_zero(sizeof(*screen));
+    screen->terminal = terminal;
+    screen->mouse = true;
+    screen->viewer = params->viewer;
+    screen->ask_theme = params->theme == NULL;
+    screen->status.fraction = -1;
+    keys_init(&screen->keys);
+    str_init(&screen->hint, 0);
+    str_init(&screen->attachments, 0);
+    str_init(&screen->queued, 0);
+    lines_init(&screen->help);
+    previews_init(&screen->previews);
+    transcript_init(&screen->transcript, &screen->previews);
+    screen->composer = composer_create(params->history_path);
+    set_theme(screen, "dark");
     if (params->theme != NULL)
-        ui_set_theme(ui, params->theme);
-    ui->previews.graphics.asked_ns = clock_ns();
-    ask_terminal(ui, graphics_question(getenv));
-    on_resize(ui);
-    ui->dirty = ui->urgent = true;
-    return ui;
+        set_theme(screen, params->theme);
+    screen->previews.graphics.asked_ns = clock_ns();
+    ask_terminal(screen, graphics_question(getenv));
+    on_resize(screen);
+    screen->dirty = screen->urgent = true;
+    return screen;
 }
 
-void ui_close(struct ui **ui)
+void screen_close(struct screen **screen)
 {
-    struct ui *u = *ui;
+    struct screen *u = *screen;
 
     if (u == NULL)
         return;
@@ -145,48 +152,50 @@ void ui_close(struct ui **ui)
     str_release(&u->hint);
     str_release(&u->attachments);
     str_release(&u->queued);
-    for (size_t i = 0; i < u->event_count; i++)
-        free(u->events[i].text);
-    free(u->event_text);
+    events_release(&u->events);
     free(u->state);
     free(u->title);
     free(u->model);
     free(u->device);
     free(u);
-    *ui = NULL;
+    *screen = NULL;
 }
 
-void ui_fds(const struct ui *ui, struct pollfd fds[UI_FDS])
+void screen_fds(const struct screen *screen, struct pollfd fds[SCREEN_FDS])
 {
-    fds[0] = (struct pollfd){ .fd = terminal_input_fd(ui->terminal), .events = POLLIN };
-    fds[1] = (struct pollfd){ .fd = terminal_signal_fd(ui->terminal), .events = POLLIN };
-    fds[2] = (struct pollfd){ .fd = encoder_fd(ui->previews.encoder), .events = POLLIN };
+    bool room = screen->events.count + SIGNALS_MAX < EVENTS_MAX;
+
+    fds[0] = (struct pollfd){ .fd = room ? terminal_input_fd(screen->terminal) : -1,
+                              .events = POLLIN };
+    fds[1] =
+        (struct pollfd){ .fd = terminal_signal_fd(screen->terminal), .events = POLLIN };
+    fds[2] =
+        (struct pollfd){ .fd = encoder_fd(screen->previews.encoder), .events = POLLIN };
 }
 
-static int64_t frame_due_ns(const struct ui *ui)
+static int64_t frame_due_ns(const struct screen *screen)
 {
-    int64_t pause = 2 * ui->frame_ns > FRAME_NS ? 2 * ui->frame_ns : FRAME_NS;
+    int64_t pause = 2 * screen->frame_ns > FRAME_NS ? 2 * screen->frame_ns : FRAME_NS;
 
-    return ui->urgent ? 0 : ui->painted_ns + pause;
+    return screen->urgent ? 0 : screen->painted_ns + pause;
 }
 
-static int64_t graphics_patience_ns(const struct ui *ui)
+static int64_t graphics_patience_ns(const struct screen *screen)
 {
-    return ui->previews.graphics.asked_ns + GRAPHICS_PATIENCE_NS;
+    return screen->previews.graphics.asked_ns + GRAPHICS_PATIENCE_NS;
 }
 
-int ui_timeout_ms(const struct ui *ui)
+int screen_timeout_ms(const struct screen *screen)
 {
     int64_t now = clock_ns(), until = INT64_MAX;
 
-    if (ui->event_count > 0)
-        return 0;
-    if (keys_waiting(&ui->keys))
+    if (keys_waiting(&screen->keys))
         until = now + KEYS_ESCAPE_NS / 2;
-    if (ui->dirty && frame_due_ns(ui) < until)
-        until = frame_due_ns(ui);
-    if (ui->painted_kind == GRAPHICS_UNDECIDED && graphics_patience_ns(ui) < until)
-        until = graphics_patience_ns(ui);
+    if (screen->dirty && frame_due_ns(screen) < until)
+        until = frame_due_ns(screen);
+    if (screen->painted_kind == GRAPHICS_UNDECIDED &&
+        graphics_patience_ns(screen) < until)
+        until = graphics_patience_ns(screen);
     if (until == INT64_MAX)
         return -1;
     return until <= now ? 0 : (int)((until - now + 999999) / 1000000);
@@ -195,184 +204,176 @@ int ui_timeout_ms(const struct ui *ui)
 // ---------------------------------------------------------------------------
 // Events
 
-static void push_event(struct ui *ui, struct queued event, const char *text)
+static void push_action(struct screen *screen, enum ui_action action, const char *text)
 {
-    if (event.kind == UI_EVENT_TYPED && ui->event_count > 0 &&
-        ui->events[ui->event_count - 1].kind == UI_EVENT_TYPED)
-        return; // said once is enough
-    if (ui->event_count == EVENTS_MAX)
-        bug("more events than ui_read leaves room for");
-    event.text = alloc_string(text);
-    ui->events[ui->event_count++] = event;
+    events_push(
+        &screen->events,
+        &(struct ui_event){ .kind = UI_EVENT_ACTION, .action = action, .text = text });
 }
 
-static void push_action(struct ui *ui, enum ui_action action, const char *text)
+static void push_typed(struct screen *screen)
 {
-    push_event(ui, (struct queued){ .kind = UI_EVENT_ACTION, .action = action }, text);
+    events_push(&screen->events, &(struct ui_event){ .kind = UI_EVENT_TYPED });
 }
 
-bool ui_next(struct ui *ui, struct ui_event *event)
+bool screen_next(struct screen *screen, struct ui_event *event)
 {
-    if (ui->event_count == 0)
-        return false;
-    free(ui->event_text);
-    ui->event_text = ui->events[0].text;
-    *event = (struct ui_event){ .kind = ui->events[0].kind,
-                                .action = ui->events[0].action,
-                                .text = ui->event_text,
-                                .signal = ui->events[0].signal,
-                                .block = ui->events[0].block };
-    memmove(ui->events, ui->events + 1, --ui->event_count * sizeof(ui->events[0]));
-    return true;
+    return events_next(&screen->events, event);
+}
+
+bool screen_has_events(const struct screen *screen)
+{
+    return screen->events.count > 0;
 }
 
 // ---------------------------------------------------------------------------
 // Actions that are ours
 
-static void set_hint(struct ui *ui, const char *text)
+static void set_hint(struct screen *screen, const char *text)
 {
-    str_reset(&ui->hint);
-    str_append(&ui->hint, text);
+    str_reset(&screen->hint);
+    str_append(&screen->hint, text);
 }
 
-static void touch(struct ui *ui)
+bool screen_editor_begin(struct screen *screen, struct str *text)
 {
-    ui->dirty = ui->urgent = true;
+    if (!screen->editor_due)
+        return false;
+    screen->editor_due = false;
+    str_append(text, composer_text(screen->composer));
+    terminal_pause(screen->terminal);
+    return true;
 }
 
-static void edit_message(struct ui *ui)
+void screen_editor_end(struct screen *screen, const struct str *text)
 {
-    struct err err = { 0 };
-    struct str text;
-
-    str_init(&text, 0);
-    str_append(&text, composer_text(ui->composer));
-    terminal_pause(ui->terminal);
-    if (editor_run(&text, &err) && strlen(text.data) == text.len)
-        composer_set(ui->composer, text.data);
-    terminal_resume(ui->terminal);
-    if (err.code != ERR_NONE)
-        ui_error(ui, &err);
-    str_release(&text);
+    if (text != NULL && strlen(text->data) == text->len)
+        composer_set(screen->composer, text->data);
+    terminal_resume(screen->terminal);
+    push_typed(screen);
+    touch(screen);
 }
 
-static void show_help(struct ui *ui, bool visible)
+static void show_help(struct screen *screen, bool visible)
 {
-    ui->help_visible = visible;
-    ui->help_top = 0;
+    screen->help_visible = visible;
+    screen->help_top = 0;
 }
 
-static void find(struct ui *ui, const char *text, bool down)
+static void find(struct screen *screen, const char *text, bool down)
 {
     if (text != NULL && text[0] == '\0') {
-        transcript_find(&ui->transcript, "", down);
+        transcript_find(&screen->transcript, "", down);
         return;
     }
-    if (!transcript_find(&ui->transcript, text, down))
-        set_hint(ui, ui->transcript.needle.len == 0 ? "Nothing is searched: /find TEXT"
-                     : down                         ? "No more below"
-                                                    : "No more above");
+    if (!transcript_find(&screen->transcript, text, down))
+        set_hint(screen, screen->transcript.needle.len == 0
+                             ? "Nothing is searched: /find TEXT"
+                         : down ? "No more below"
+                                : "No more above");
 }
 
-static void set_mouse(struct ui *ui, bool on)
+static void set_mouse(struct screen *screen, bool on)
 {
-    ui->mouse = on;
-    terminal_set_mouse(ui->terminal, on);
-    set_hint(ui, on ? "The wheel scrolls; select with Shift held"
-                    : "The mouse belongs to the terminal: select as usual");
+    screen->mouse = on;
+    terminal_set_mouse(screen->terminal, on);
+    set_hint(screen, on ? "The wheel scrolls; select with Shift held"
+                        : "The mouse belongs to the terminal: select as usual");
 }
 
-static void page(struct ui *ui, int direction)
+static void page(struct screen *screen, int direction)
 {
-    int lines = ui->transcript.height > 2 ? ui->transcript.height - 2 : 1;
+    int lines = screen->transcript.height > 2 ? screen->transcript.height - 2 : 1;
 
-    if (ui->help_visible && direction < 0)
-        ui->help_top -= ui->help_top < (size_t)lines ? ui->help_top : (size_t)lines;
-    else if (ui->help_visible)
-        ui->help_top += (size_t)lines;
+    if (screen->help_visible && direction < 0)
+        screen->help_top -=
+            screen->help_top < (size_t)lines ? screen->help_top : (size_t)lines;
+    else if (screen->help_visible)
+        screen->help_top += (size_t)lines;
     else
-        transcript_scroll(&ui->transcript, direction * lines);
+        transcript_scroll(&screen->transcript, direction * lines);
 }
 
-static void focus_pane(struct ui *ui, bool focused)
+static void focus_pane(struct screen *screen, bool focused)
 {
-    ui->pane_focused = focused && ui->pane_visible;
+    screen->pane_focused = focused && screen->pane_visible;
 }
 
-void ui_show_entries(struct ui *ui, bool visible)
+void screen_show_entries(struct screen *screen, bool visible)
 {
-    ui->pane_visible = visible;
-    focus_pane(ui, visible);
-    touch(ui);
+    screen->pane_visible = visible;
+    focus_pane(screen, visible);
+    touch(screen);
 }
 
-bool ui_entries_visible(const struct ui *ui)
+bool screen_entries_visible(const struct screen *screen)
 {
-    return ui->pane_visible;
+    return screen->pane_visible;
 }
 
-static bool act_here(struct ui *ui, enum ui_action action, const char *argument)
+static bool act_here(struct screen *screen, enum ui_action action, const char *argument)
 {
     switch (action) {
     case UI_EDITOR:
-        edit_message(ui);
+        screen->editor_due = true;
         return true;
     case UI_FIND:
-        find(ui, argument, false);
+        find(screen, argument, false);
         return true;
     case UI_FIND_UP:
     case UI_FIND_DOWN:
-        find(ui, NULL, action == UI_FIND_DOWN);
+        find(screen, NULL, action == UI_FIND_DOWN);
         return true;
     case UI_FOLD:
-        transcript_fold(&ui->transcript);
+        transcript_fold(&screen->transcript);
         return true;
     case UI_RAW:
-        set_hint(ui, transcript_raw(&ui->transcript) ? "Replies as the model wrote them"
-                                                     : "Replies as Markdown");
+        set_hint(screen, transcript_raw(&screen->transcript)
+                             ? "Replies as the model wrote them"
+                             : "Replies as Markdown");
         return true;
     case UI_PAGE_UP:
-        page(ui, -1);
+        page(screen, -1);
         return true;
     case UI_PAGE_DOWN:
-        page(ui, 1);
+        page(screen, 1);
         return true;
     case UI_TOP:
-        transcript_begin(&ui->transcript);
+        transcript_begin(&screen->transcript);
         return true;
     case UI_BOTTOM:
-        transcript_end(&ui->transcript);
+        transcript_end(&screen->transcript);
         return true;
     case UI_THEME:
-        if (!ui_set_theme(ui, argument))
-            set_hint(ui, "The themes are dark, light and plain");
+        if (!set_theme(screen, argument))
+            set_hint(screen, "The themes are dark, light and plain");
         return true;
     case UI_MOUSE:
-        set_mouse(ui, !ui->mouse);
+        set_mouse(screen, !screen->mouse);
         return true;
     case UI_REDRAW:
-        terminal_redraw(ui->terminal);
+        terminal_redraw(screen->terminal);
         return true;
     case UI_SUSPEND:
-        terminal_stop(ui->terminal);
+        terminal_stop(screen->terminal);
         return true;
     case UI_HELP:
-        show_help(ui, !ui->help_visible);
+        show_help(screen, !screen->help_visible);
         return true;
     default:
         return false;
     }
 }
 
-static void act(struct ui *ui, enum ui_action action, const char *argument)
+static void act(struct screen *screen, enum ui_action action, const char *argument)
 {
-    if (action == UI_SESSIONS && ui->pane_visible && !ui->pane_focused &&
+    if (action == UI_SESSIONS && screen->pane_visible && !screen->pane_focused &&
         argument[0] == '\0') {
-        focus_pane(ui, true);
+        focus_pane(screen, true);
         return;
     }
-    if (!act_here(ui, action, argument))
-        push_action(ui, action, argument);
+    if (!act_here(screen, action, argument))
+        push_action(screen, action, argument);
 }
 
 // ---------------------------------------------------------------------------
@@ -413,187 +414,184 @@ static const struct binding *find_binding(const struct key *key)
 }
 
 // Takes back one thing at a time: the help, the list, the reply.
-static bool on_escape(struct ui *ui)
+static bool on_escape(struct screen *screen)
 {
-    if (ui->help_visible)
-        show_help(ui, false);
-    else if (ui->pane_focused)
-        focus_pane(ui, false);
-    else if (ui->status.busy)
-        push_action(ui, UI_STOP, "");
-    else if (ui->transcript.needle.len > 0)
-        find(ui, "", false);
+    if (screen->help_visible)
+        show_help(screen, false);
+    else if (screen->pane_focused)
+        focus_pane(screen, false);
+    else if (screen->status.busy)
+        push_action(screen, UI_STOP, "");
+    else if (screen->transcript.needle.len > 0)
+        find(screen, "", false);
     else
         return false;
     return true;
 }
 
 // Nothing that was typed is lost by it, and it never quits by accident.
-static void on_interrupt(struct ui *ui)
+static void on_interrupt(struct screen *screen)
 {
     int64_t now = clock_ns();
 
-    if (on_escape(ui))
+    if (on_escape(screen))
         return;
-    if (ui->viewer) {
-        push_action(ui, UI_QUIT, "");
+    if (screen->viewer) {
+        push_action(screen, UI_QUIT, "");
         return;
     }
-    if (!composer_empty(ui->composer)) {
-        composer_set(ui->composer, "");
-        push_event(ui, (struct queued){ .kind = UI_EVENT_TYPED }, "");
-    } else if (ui->quit_armed_ns != 0 && now - ui->quit_armed_ns < QUIT_ARMED_NS) {
-        push_action(ui, UI_QUIT, "");
+    if (!composer_empty(screen->composer)) {
+        composer_set(screen->composer, "");
+        push_typed(screen);
+    } else if (screen->quit_armed_ns != 0 &&
+               now - screen->quit_armed_ns < QUIT_ARMED_NS) {
+        push_action(screen, UI_QUIT, "");
     } else {
-        ui->quit_armed_ns = now;
-        set_hint(ui, "Ctrl-C again leaves oriel");
+        screen->quit_armed_ns = now;
+        set_hint(screen, "Ctrl-C again leaves oriel");
     }
 }
 
-// "/word argument" is a command; a path ("/home/x.png") is not.
-static void send(struct ui *ui, const char *text)
+static void send(struct screen *screen, const char *text)
 {
-    size_t word = strcspn(text + 1, " \n\t/");
     enum ui_action action;
     char *argument;
-    size_t len;
 
     if (text[strspn(text, " \n\t")] == '\0')
         return;
-    if (text[0] != '/' || text[1 + word] == '/') {
-        transcript_end(&ui->transcript);
-        push_event(ui, (struct queued){ .kind = UI_EVENT_SEND }, text);
+    if (!help_parse(text, &action, &argument)) {
+        transcript_end(&screen->transcript);
+        events_push(&screen->events,
+                    &(struct ui_event){ .kind = UI_EVENT_SEND, .text = text });
         return;
     }
-    action = help_find(text + 1, word);
     if (action == UI_ACTION_COUNT) {
-        composer_set(ui->composer, text);
-        set_hint(ui, "There is no such command; F1 lists them");
-        return;
+        composer_set(screen->composer, text);
+        set_hint(screen, "There is no such command; F1 lists them");
+    } else {
+        act(screen, action, argument);
     }
-    argument = alloc_string(text + 1 + word + strspn(text + 1 + word, " \t"));
-    for (len = strlen(argument); len > 0 && strchr(" \n\t", argument[len - 1]) != NULL;)
-        argument[--len] = '\0';
-    act(ui, action, argument);
     free(argument);
 }
 
-static void on_composer_key(struct ui *ui, const struct key *key)
+static void on_composer_key(struct screen *screen, const struct key *key)
 {
-    switch (composer_key(ui->composer, key)) {
+    switch (composer_key(screen->composer, key)) {
     case COMPOSER_SEND:
-        send(ui, composer_take(ui->composer));
+        send(screen, composer_take(screen->composer));
         break;
     case COMPOSER_END:
-        push_action(ui, UI_QUIT, "");
+        push_action(screen, UI_QUIT, "");
         break;
     case COMPOSER_EDITOR:
-        edit_message(ui);
+        screen->editor_due = true;
         break;
     case COMPOSER_ON:
         break;
     }
-    push_event(ui, (struct queued){ .kind = UI_EVENT_TYPED }, "");
+    push_typed(screen);
 }
 
 // Files that are pasted or dropped are the owner's to attach; other text is typing.
-static void on_paste(struct ui *ui, const struct key *key)
+static void on_paste(struct screen *screen, const struct key *key)
 {
     size_t count;
     char **paths = paths_parse(key->bytes, key->len, &count);
 
     if (paths == NULL) {
-        on_composer_key(ui, key);
+        on_composer_key(screen, key);
         return;
     }
     paths_free(paths, count);
-    push_event(ui, (struct queued){ .kind = UI_EVENT_PASTE }, key->bytes);
+    events_push(&screen->events,
+                &(struct ui_event){ .kind = UI_EVENT_PASTE, .text = key->bytes });
 }
 
-static void on_pane_key(struct ui *ui, const struct key *key)
+static void on_pane_key(struct screen *screen, const struct key *key)
 {
-    int rows = ui->transcript.height > 4 ? ui->transcript.height / 2 : 1;
+    int rows = screen->transcript.height > 4 ? screen->transcript.height / 2 : 1;
     const char *id;
 
     if (key->kind == KEY_TEXT && key->bytes[0] == '\r') {
-        id = pane_selected(&ui->pane);
-        focus_pane(ui, false);
+        id = pane_selected(&screen->pane);
+        focus_pane(screen, false);
         if (id != NULL)
-            push_action(ui, UI_OPEN, id);
+            push_action(screen, UI_OPEN, id);
     } else if (key->kind == KEY_TEXT) { // typing goes where typing goes
-        focus_pane(ui, false);
-        on_composer_key(ui, key);
+        focus_pane(screen, false);
+        on_composer_key(screen, key);
     } else if (key->name == NAME_UP || key->name == NAME_DOWN) {
-        pane_move(&ui->pane, key->name == NAME_UP ? -1 : 1);
+        pane_move(&screen->pane, key->name == NAME_UP ? -1 : 1);
     } else if (key->name == NAME_PAGE_UP || key->name == NAME_PAGE_DOWN) {
-        pane_move(&ui->pane, key->name == NAME_PAGE_UP ? -rows : rows);
+        pane_move(&screen->pane, key->name == NAME_PAGE_UP ? -rows : rows);
     } else if (key->name == NAME_F1 + 1) {
-        focus_pane(ui, false);
-        push_action(ui, UI_SESSIONS, "");
+        focus_pane(screen, false);
+        push_action(screen, UI_SESSIONS, "");
     }
 }
 
-static void on_help_key(struct ui *ui, const struct key *key)
+static void on_help_key(struct screen *screen, const struct key *key)
 {
-    if (key->name == NAME_UP && ui->help_top > 0)
-        ui->help_top--;
+    if (key->name == NAME_UP && screen->help_top > 0)
+        screen->help_top--;
     else if (key->name == NAME_DOWN)
-        ui->help_top++;
+        screen->help_top++;
     else if (key->name == NAME_PAGE_UP || key->name == NAME_PAGE_DOWN)
-        page(ui, key->name == NAME_PAGE_UP ? -1 : 1);
+        page(screen, key->name == NAME_PAGE_UP ? -1 : 1);
     else
-        show_help(ui, false);
+        show_help(screen, false);
 }
 
-static int pane_width(const struct ui *ui, int columns)
+static int pane_width(const struct screen *screen, int columns)
 {
-    if (!ui->pane_visible)
+    if (!screen->pane_visible)
         return 0;
     if (columns >= PANE_COLUMNS)
         return PANE_WIDTH;
-    return ui->pane_focused ? columns : 0;
+    return screen->pane_focused ? columns : 0;
 }
 
-static void on_mouse(struct ui *ui, const struct key *key)
+static void on_mouse(struct screen *screen, const struct key *key)
 {
     int direction = key->mouse == MOUSE_WHEEL_UP ? -1 : 1;
 
     if (key->mouse == MOUSE_PRESS) {
-        if (ui->pane_visible && key->column < PANE_WIDTH &&
-            pane_click(&ui->pane, key->row))
-            push_action(ui, UI_OPEN, pane_selected(&ui->pane));
+        if (screen->pane_visible && key->column < PANE_WIDTH &&
+            pane_click(&screen->pane, key->row))
+            push_action(screen, UI_OPEN, pane_selected(&screen->pane));
     } else if (key->mouse != MOUSE_OTHER) {
-        if (ui->help_visible)
-            ui->help_top += (size_t)(direction < 0 && ui->help_top == 0 ? 0 : direction);
-        else if (ui->pane_visible && key->column < PANE_WIDTH)
-            pane_move(&ui->pane, direction);
+        if (screen->help_visible)
+            screen->help_top +=
+                (size_t)(direction < 0 && screen->help_top == 0 ? 0 : direction);
+        else if (screen->pane_visible && key->column < PANE_WIDTH)
+            pane_move(&screen->pane, direction);
         else
-            transcript_scroll(&ui->transcript, direction * WHEEL_LINES);
+            transcript_scroll(&screen->transcript, direction * WHEEL_LINES);
     }
 }
 
 // The terminal says what it can, or what its background is.
-static void on_reply(struct ui *ui, const struct key *key)
+static void on_reply(struct screen *screen, const struct key *key)
 {
-    struct graphics *graphics = &ui->previews.graphics;
+    struct graphics *graphics = &screen->previews.graphics;
     const uint8_t *rgb = graphics->background;
     bool news = graphics_answer(graphics, key->bytes, key->len);
 
     if (!graphics->awaited)
-        keys_expect(&ui->keys, 0);
+        keys_expect(&screen->keys, 0);
     if (!news)
         return;
-    if (ui->ask_theme && graphics->background_known) {
-        ui->ask_theme = false;
+    if (screen->ask_theme && graphics->background_known) {
+        screen->ask_theme = false;
         // Luma of ITU-R BT.601
         if (0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2] > 140)
-            ui_set_theme(ui, "light");
+            set_theme(screen, "light");
     }
-    previews_change(&ui->previews);
-    ui->dirty = true;
+    previews_change(&screen->previews);
+    screen->dirty = true;
 }
 
-static void on_viewer_key(struct ui *ui, const struct key *key)
+static void on_viewer_key(struct screen *screen, const struct key *key)
 {
     const char *text = key->kind == KEY_ESCAPE ? "escape" : "right";
     char *typed;
@@ -602,99 +600,101 @@ static void on_viewer_key(struct ui *ui, const struct key *key)
         return;
     typed =
         key->kind == KEY_TEXT ? alloc_string_n(key->bytes, key->len) : alloc_string(text);
-    push_event(ui, (struct queued){ .kind = UI_EVENT_KEY }, typed);
+    events_push(&screen->events,
+                &(struct ui_event){ .kind = UI_EVENT_KEY, .text = typed });
     free(typed);
 }
 
-static void on_key(struct ui *ui, const struct key *key)
+static void on_key(struct screen *screen, const struct key *key)
 {
     const struct binding *binding = find_binding(key);
 
     if (key->kind == KEY_REPLY) {
-        on_reply(ui, key);
+        on_reply(screen, key);
         return;
     }
-    touch(ui);
-    str_reset(&ui->hint);
+    touch(screen);
+    str_reset(&screen->hint);
     if (key->kind == KEY_TEXT && key->bytes[0] == ('C' & 0x1F)) {
-        on_interrupt(ui);
+        on_interrupt(screen);
         return;
     }
-    ui->quit_armed_ns = 0;
+    screen->quit_armed_ns = 0;
     if (key->kind == KEY_MOUSE)
-        on_mouse(ui, key);
-    else if (key->kind == KEY_ESCAPE && on_escape(ui))
+        on_mouse(screen, key);
+    else if (key->kind == KEY_ESCAPE && on_escape(screen))
         return;
-    else if (ui->help_visible)
-        on_help_key(ui, key);
-    else if (ui->pane_focused)
-        on_pane_key(ui, key);
+    else if (screen->help_visible)
+        on_help_key(screen, key);
+    else if (screen->pane_focused)
+        on_pane_key(screen, key);
     else if (key->kind == KEY_SEQUENCE && key->modifiers == KEY_SHIFT &&
              (key->name == NAME_UP || key->name == NAME_DOWN))
-        transcript_scroll(&ui->transcript, key->name == NAME_UP ? -1 : 1);
+        transcript_scroll(&screen->transcript, key->name == NAME_UP ? -1 : 1);
     else if (binding != NULL)
-        act(ui, binding->action, "");
-    else if (ui->viewer)
-        on_viewer_key(ui, key);
+        act(screen, binding->action, "");
+    else if (screen->viewer)
+        on_viewer_key(screen, key);
     else if (key->kind == KEY_PASTE)
-        on_paste(ui, key);
-    else if (key->kind != KEY_ESCAPE || composer_wants_escape(ui->composer))
-        on_composer_key(ui, key);
+        on_paste(screen, key);
+    else if (key->kind != KEY_ESCAPE || composer_wants_escape(screen->composer))
+        on_composer_key(screen, key);
 }
 
 // ---------------------------------------------------------------------------
 // Reading
 
-static void read_signals(struct ui *ui)
+static void read_signals(struct screen *screen)
 {
     int number;
 
-    while ((number = terminal_next_signal(ui->terminal)) != 0) {
-        touch(ui);
+    while ((number = terminal_next_signal(screen->terminal)) != 0) {
+        touch(screen);
         if (number == SIGWINCH) {
-            terminal_resized(ui->terminal);
-            ask_terminal(ui, graphics_cell_question(getenv));
-            on_resize(ui);
+            terminal_resized(screen->terminal);
+            ask_terminal(screen, graphics_cell_question(getenv));
+            on_resize(screen);
         } else if (number == SIGTSTP)
-            terminal_stop(ui->terminal);
+            terminal_stop(screen->terminal);
         else if (number == SIGCONT)
-            terminal_redraw(ui->terminal);
+            terminal_redraw(screen->terminal);
         else
-            push_event(ui, (struct queued){ .kind = UI_EVENT_SIGNAL, .signal = number },
-                       "");
+            events_push(&screen->events,
+                        &(struct ui_event){ .kind = UI_EVENT_SIGNAL, .signal = number });
     }
 }
 
-static void read_input(struct ui *ui)
+static void read_input(struct screen *screen)
 {
     char bytes[READ_BYTES];
-    ssize_t len = read(terminal_input_fd(ui->terminal), bytes, sizeof(bytes));
+    ssize_t len = read(terminal_input_fd(screen->terminal), bytes, sizeof(bytes));
 
     if (len > 0)
-        keys_add(&ui->keys, bytes, (size_t)len, clock_ns());
+        keys_add(&screen->keys, bytes, (size_t)len, clock_ns());
     else if (len == 0 || (errno != EINTR && errno != EAGAIN))
-        push_event(ui, (struct queued){ .kind = UI_EVENT_SIGNAL, .signal = SIGHUP }, "");
+        events_push(&screen->events,
+                    &(struct ui_event){ .kind = UI_EVENT_SIGNAL, .signal = SIGHUP });
 }
 
-void ui_read(struct ui *ui)
+void screen_read(struct screen *screen)
 {
-    struct pollfd fds[UI_FDS];
+    struct pollfd fds[SCREEN_FDS];
     struct key key;
 
-    ui_fds(ui, fds);
-    if (ui->event_count + SIGNALS_MAX < EVENTS_MAX && poll(fds, UI_FDS, 0) > 0) {
+    screen_fds(screen, fds);
+    if (screen->events.count + SIGNALS_MAX < EVENTS_MAX && poll(fds, SCREEN_FDS, 0) > 0) {
         if (fds[1].revents != 0)
-            read_signals(ui);
+            read_signals(screen);
         if (fds[0].revents != 0)
-            read_input(ui);
+            read_input(screen);
         if (fds[2].revents != 0) {
-            encoder_woken(ui->previews.encoder);
-            touch(ui);
+            encoder_woken(screen->previews.encoder);
+            touch(screen);
         }
     }
-    while (ui->event_count + EVENTS_PER_KEY <= EVENTS_MAX &&
-           keys_next(&ui->keys, clock_ns(), &key))
-        on_key(ui, &key);
+    while (!screen->editor_due && screen->events.count + EVENTS_PER_KEY <= EVENTS_MAX &&
+           keys_next(&screen->keys, clock_ns(), &key))
+        on_key(screen, &key);
 }
 
 // ---------------------------------------------------------------------------
@@ -710,43 +710,45 @@ struct layout {
     int pane; // columns
 };
 
-static struct layout lay_out(const struct ui *ui, int rows, int columns)
+static struct layout lay_out(const struct screen *screen, int rows, int columns)
 {
     struct layout layout = {
         .rows = rows, .columns = columns, .rule = -1, .attachments = -1
     };
     int most = rows / 3 < COMPOSER_ROWS ? rows / 3 : COMPOSER_ROWS;
 
-    if (!ui->viewer)
-        layout.composer_rows = composer_rows(ui->composer, columns, most > 0 ? most : 1);
+    if (!screen->viewer)
+        layout.composer_rows =
+            composer_rows(screen->composer, columns, most > 0 ? most : 1);
     layout.composer = rows - 1 - layout.composer_rows;
     if (layout.composer < 0)
         layout.composer = 0;
     layout.body = layout.composer;
-    if (ui->attachments.len + ui->queued.len > 0 && layout.body > 1)
+    if (screen->attachments.len + screen->queued.len > 0 && layout.body > 1)
         layout.attachments = --layout.body;
     if (rows >= RULE_ROWS)
         layout.rule = --layout.body;
-    layout.pane = pane_width(ui, columns);
+    layout.pane = pane_width(screen, columns);
     return layout;
 }
 
-static void paint_rule(const struct ui *ui, const struct layout *layout, const char *hint)
+static void paint_rule(const struct screen *screen, const struct layout *layout,
+                       const char *hint)
 {
-    const char *more = ui->transcript.follow ? "" : " ↓ more, Ctrl-End ";
+    const char *more = screen->transcript.follow ? "" : " ↓ more, Ctrl-End ";
     int width = text_width(more, strlen(more)), x = layout->columns - width - 2;
 
     for (int i = 0; i < layout->columns; i++)
-        terminal_put(ui->terminal, layout->rule, i, 1, STYLE_MUTED, "─", strlen("─"));
+        terminal_put(screen->terminal, layout->rule, i, 1, STYLE_MUTED, "─", strlen("─"));
     if (more[0] != '\0' && x > 0)
-        terminal_put(ui->terminal, layout->rule, x, width, STYLE_NOTICE, more,
+        terminal_put(screen->terminal, layout->rule, x, width, STYLE_NOTICE, more,
                      strlen(more));
     if (hint[0] == '\0')
         return;
-    terminal_put(ui->terminal, layout->rule, 2, 1, STYLE_TEXT, " ", 1);
-    x = 3 + terminal_put(ui->terminal, layout->rule, 3, layout->columns - 6, STYLE_NOTICE,
-                         hint, strlen(hint));
-    terminal_put(ui->terminal, layout->rule, x, 1, STYLE_TEXT, " ", 1);
+    terminal_put(screen->terminal, layout->rule, 2, 1, STYLE_TEXT, " ", 1);
+    x = 3 + terminal_put(screen->terminal, layout->rule, 3, layout->columns - 6,
+                         STYLE_NOTICE, hint, strlen(hint));
+    terminal_put(screen->terminal, layout->rule, x, 1, STYLE_TEXT, " ", 1);
 }
 
 static void short_number(struct str *out, size_t value)
@@ -757,9 +759,9 @@ static void short_number(struct str *out, size_t value)
         str_printf(out, "%.*fk", value < 100000 ? 1 : 0, (double)value / 1000);
 }
 
-static void describe_numbers(const struct ui *ui, struct str *out)
+static void describe_numbers(const struct screen *screen, struct str *out)
 {
-    const struct ui_status *status = &ui->status;
+    const struct ui_status *status = &screen->status;
 
     if (status->tokens_per_second > 0)
         str_printf(out, "%.*f tokens/s  ", status->tokens_per_second < 100 ? 1 : 0,
@@ -773,210 +775,194 @@ static void describe_numbers(const struct ui *ui, struct str *out)
     }
 }
 
-static void paint_status(const struct ui *ui, const struct layout *layout,
+static void paint_status(const struct screen *screen, const struct layout *layout,
                          const char *hint)
 {
     int y = layout->rows - 1, x = 1, end = layout->columns - 1, width;
     struct str text;
 
     str_init(&text, 0);
-    terminal_fill(ui->terminal, y, 0, layout->columns, STYLE_STATUS);
+    terminal_fill(screen->terminal, y, 0, layout->columns, STYLE_STATUS);
     if (hint[0] != '\0') {
-        terminal_put(ui->terminal, y, x, end - x, STYLE_STATUS, hint, strlen(hint));
+        terminal_put(screen->terminal, y, x, end - x, STYLE_STATUS, hint, strlen(hint));
         return;
     }
-    if (ui->state != NULL)
-        str_append(&text, ui->state);
-    if (ui->status.fraction >= 0)
-        str_printf(&text, " %.0f %%", ui->status.fraction * 100);
-    x += terminal_put(ui->terminal, y, x, end - x, STYLE_STATE, text.data, text.len) + 2;
+    if (screen->state != NULL)
+        str_append(&text, screen->state);
+    if (screen->status.fraction >= 0)
+        str_printf(&text, " %.0f %%", screen->status.fraction * 100);
+    x += terminal_put(screen->terminal, y, x, end - x, STYLE_STATE, text.data, text.len) +
+         2;
     str_reset(&text);
-    describe_numbers(ui, &text);
+    describe_numbers(screen, &text);
     width = text_width(text.data, text.len);
     if (end - width > x) {
-        terminal_put(ui->terminal, y, end - width, width, STYLE_STATUS, text.data,
+        terminal_put(screen->terminal, y, end - width, width, STYLE_STATUS, text.data,
                      text.len);
         end -= width + 2;
     }
     str_reset(&text);
-    str_printf(&text, "%s%s%s%s%s", ui->model != NULL ? ui->model : "",
-               ui->device != NULL ? " · " : "", ui->device != NULL ? ui->device : "",
-               ui->title != NULL ? " · " : "", ui->title != NULL ? ui->title : "");
+    str_printf(
+        &text, "%s%s%s%s%s", screen->model != NULL ? screen->model : "",
+        screen->device != NULL ? " · " : "", screen->device != NULL ? screen->device : "",
+        screen->title != NULL ? " · " : "", screen->title != NULL ? screen->title : "");
     if (end > x)
-        terminal_put(ui->terminal, y, x, end - x, STYLE_STATUS, text.data, text.len);
+        terminal_put(screen->terminal, y, x, end - x, STYLE_STATUS, text.data, text.len);
     str_release(&text);
 }
 
-static void paint_help(struct ui *ui, int y, int x, int height, int width)
+static void paint_help(struct screen *screen, int y, int x, int height, int width)
 {
     size_t last;
 
-    lines_reset(&ui->help);
-    help_lines(&ui->help, width > 2 ? width - 2 : width);
-    last = ui->help.count > (size_t)height ? ui->help.count - (size_t)height : 0;
-    if (ui->help_top > last)
-        ui->help_top = last;
+    lines_reset(&screen->help);
+    help_lines(&screen->help, width > 2 ? width - 2 : width);
+    last = screen->help.count > (size_t)height ? screen->help.count - (size_t)height : 0;
+    if (screen->help_top > last)
+        screen->help_top = last;
     for (int row = 0; row < height; row++) {
-        size_t index = ui->help_top + (size_t)row;
+        size_t index = screen->help_top + (size_t)row;
         int used = 1;
 
-        if (index >= ui->help.count)
+        if (index >= screen->help.count)
             return;
-        for (size_t i = 0; i < ui->help.lines[index].run_count; i++) {
-            const struct run *run = &ui->help.runs[ui->help.lines[index].first_run + i];
+        for (size_t i = 0; i < screen->help.lines[index].run_count; i++) {
+            const struct run *run =
+                &screen->help.runs[screen->help.lines[index].first_run + i];
 
-            used += terminal_put(ui->terminal, y + row, x + used, width - used,
-                                 run->style, ui->help.text.data + run->start, run->len);
+            used +=
+                terminal_put(screen->terminal, y + row, x + used, width - used,
+                             run->style, screen->help.text.data + run->start, run->len);
         }
     }
 }
 
-static void paint_body(struct ui *ui, const struct layout *layout)
+static void paint_body(struct screen *screen, const struct layout *layout)
 {
     int x = layout->pane, width = layout->columns - layout->pane;
 
     if (layout->pane > 0)
-        pane_paint(&ui->pane, ui->terminal, 0, 0, layout->body, layout->pane,
-                   ui->pane_focused);
+        pane_paint(&screen->pane, screen->terminal, 0, 0, layout->body, layout->pane,
+                   screen->pane_focused);
     if (width <= 0)
         return;
-    if (ui->help_visible)
-        paint_help(ui, 0, x, layout->body, width);
+    if (screen->help_visible)
+        paint_help(screen, 0, x, layout->body, width);
     else
-        transcript_paint(&ui->transcript, ui->terminal, 0, x + (width > 30), layout->body,
-                         width > 30 ? width - 2 : width);
+        transcript_paint(&screen->transcript, screen->terminal, 0, x + (width > 30),
+                         layout->body, width > 30 ? width - 2 : width);
 }
 
 // What goes with the next message, and the one that waits to be sent.
-static void paint_waiting(const struct ui *ui, int y, int columns)
+static void paint_waiting(const struct screen *screen, int y, int columns)
 {
     int x = 2;
 
-    x += terminal_put(ui->terminal, y, x, columns - x - 1, STYLE_LINK,
-                      ui->attachments.data, ui->attachments.len);
+    x += terminal_put(screen->terminal, y, x, columns - x - 1, STYLE_LINK,
+                      screen->attachments.data, screen->attachments.len);
     if (x > 2)
         x += 2;
     if (x < columns - 1)
-        terminal_put(ui->terminal, y, x, columns - x - 1, STYLE_NOTICE, ui->queued.data,
-                     ui->queued.len);
+        terminal_put(screen->terminal, y, x, columns - x - 1, STYLE_NOTICE,
+                     screen->queued.data, screen->queued.len);
 }
 
-static void paint(struct ui *ui)
+static void paint(struct screen *screen)
 {
-    const char *hint = ui->hint.len > 0 ? ui->hint.data : composer_hint(ui->composer);
+    const char *hint =
+        screen->hint.len > 0 ? screen->hint.data : composer_hint(screen->composer);
     int rows, columns, y = -1, x = 0;
     struct layout layout;
 
-    terminal_begin(ui->terminal, &rows, &columns);
-    previews_begin(&ui->previews);
-    layout = lay_out(ui, rows, columns);
-    paint_body(ui, &layout);
+    terminal_begin(screen->terminal, &rows, &columns);
+    previews_begin(&screen->previews);
+    layout = lay_out(screen, rows, columns);
+    paint_body(screen, &layout);
     if (layout.rule >= 0)
-        paint_rule(ui, &layout, hint);
+        paint_rule(screen, &layout, hint);
     if (layout.attachments >= 0)
-        paint_waiting(ui, layout.attachments, columns);
+        paint_waiting(screen, layout.attachments, columns);
     if (rows > 1)
-        paint_status(ui, &layout, layout.rule >= 0 ? "" : hint);
-    if (!ui->viewer)
-        composer_paint(ui->composer, ui->terminal, layout.composer, 0,
+        paint_status(screen, &layout, layout.rule >= 0 ? "" : hint);
+    if (!screen->viewer)
+        composer_paint(screen->composer, screen->terminal, layout.composer, 0,
                        layout.composer_rows, columns, &y, &x);
-    terminal_end(ui->terminal, ui->pane_focused || ui->help_visible ? -1 : y,
+    terminal_end(screen->terminal, screen->pane_focused || screen->help_visible ? -1 : y,
                  x < columns ? x : columns - 1);
 }
 
 // Asks for the pixels of the pictures that are on the screen. What there is no room for
 // is asked when the next frame is painted.
-static bool ask_pictures(struct ui *ui)
+static bool ask_pictures(struct screen *screen)
 {
     size_t block;
 
-    while (ui->event_count < EVENTS_MAX / 2 && transcript_wanted(&ui->transcript, &block))
-        push_event(ui, (struct queued){ .kind = UI_EVENT_PICTURE, .block = block }, "");
-    return ui->event_count < EVENTS_MAX / 2;
+    while (screen->events.count < EVENTS_MAX / 2 &&
+           transcript_wanted(&screen->transcript, &block))
+        events_push(&screen->events,
+                    &(struct ui_event){ .kind = UI_EVENT_PICTURE, .block = block });
+    return screen->events.count < EVENTS_MAX / 2;
 }
 
-void ui_paint(struct ui *ui)
+void screen_paint(struct screen *screen)
 {
     int64_t now = clock_ns();
 
-    if (graphics_kind(&ui->previews.graphics, now) != ui->painted_kind)
-        ui->dirty = true;
-    if (!ui->dirty || now < frame_due_ns(ui))
+    if (graphics_kind(&screen->previews.graphics, now) != screen->painted_kind)
+        screen->dirty = true;
+    if (!screen->dirty || now < frame_due_ns(screen))
         return;
-    ui->painted_kind = graphics_kind(&ui->previews.graphics, now);
-    paint(ui);
-    ui->urgent = false;
-    ui->dirty = !ask_pictures(ui);
-    ui->painted_ns = clock_ns();
-    ui->frame_ns = ui->painted_ns - now;
+    screen->painted_kind = graphics_kind(&screen->previews.graphics, now);
+    paint(screen);
+    screen->urgent = false;
+    screen->dirty = !ask_pictures(screen);
+    screen->painted_ns = clock_ns();
+    screen->frame_ns = screen->painted_ns - now;
 }
 
 // ---------------------------------------------------------------------------
 // What the owner says
 
-size_t ui_add_block(struct ui *ui, const struct ui_block *block)
+size_t screen_add_block(struct screen *screen, const struct ui_block *block)
 {
-    ui->dirty = true;
-    return transcript_add(&ui->transcript, block);
+    screen->dirty = true;
+    return transcript_add(&screen->transcript, block);
 }
 
-void ui_append(struct ui *ui, size_t block, const char *text, size_t len)
+void screen_append(struct screen *screen, size_t block, const char *text, size_t len)
 {
-    ui->dirty = true;
-    transcript_append(&ui->transcript, block, text, len);
+    screen->dirty = true;
+    transcript_append(&screen->transcript, block, text, len);
 }
 
-void ui_finish_block(struct ui *ui, size_t block, const char *meta)
+void screen_finish_block(struct screen *screen, size_t block, const char *meta)
 {
-    ui->dirty = true;
-    transcript_change(&ui->transcript, block, meta, false);
+    screen->dirty = true;
+    transcript_change(&screen->transcript, block, meta, false);
 }
 
-size_t ui_block_count(const struct ui *ui)
+size_t screen_block_count(const struct screen *screen)
 {
-    return ui->transcript.count;
+    return screen->transcript.count;
 }
 
-void ui_truncate(struct ui *ui, size_t count)
+void screen_truncate(struct screen *screen, size_t count)
 {
-    ui->dirty = true;
-    transcript_truncate(&ui->transcript, count);
+    screen->dirty = true;
+    transcript_truncate(&screen->transcript, count);
 }
 
-void ui_follow(struct ui *ui)
+void screen_follow(struct screen *screen)
 {
-    ui->dirty = true;
-    transcript_end(&ui->transcript);
+    screen->dirty = true;
+    transcript_end(&screen->transcript);
 }
 
-void ui_notice(struct ui *ui, const char *format, ...)
+void screen_set_picture(struct screen *screen, size_t block,
+                        const struct ui_picture *picture)
 {
-    struct str text;
-    va_list args;
-    char line[1024];
-
-    va_start(args, format);
-    vsnprintf(line, sizeof(line), format, args);
-    va_end(args);
-    str_init(&text, 0);
-    str_append(&text, line);
-    ui_add_block(ui, &(struct ui_block){ .kind = UI_BLOCK_NOTICE,
-                                         .text = text.data,
-                                         .text_len = text.len });
-    str_release(&text);
-}
-
-void ui_error(struct ui *ui, const struct err *err)
-{
-    ui_add_block(ui, &(struct ui_block){ .kind = UI_BLOCK_ERROR,
-                                         .text = err->text,
-                                         .text_len = strlen(err->text) });
-}
-
-void ui_set_picture(struct ui *ui, size_t block, const struct ui_picture *picture)
-{
-    ui->dirty = true;
-    transcript_set_picture(&ui->transcript, block, picture);
+    screen->dirty = true;
+    transcript_set_picture(&screen->transcript, block, picture);
 }
 
 static void replace(char **to, const char *from)
@@ -987,105 +973,68 @@ static void replace(char **to, const char *from)
     *to = copy;
 }
 
-void ui_set_status(struct ui *ui, const struct ui_status *status)
+void screen_set_status(struct screen *screen, const struct ui_status *status)
 {
-    ui->dirty = true;
-    ui->status = *status;
-    replace(&ui->state, status->state);
-    replace(&ui->title, status->title);
-    replace(&ui->model, status->model);
-    replace(&ui->device, status->device);
+    screen->dirty = true;
+    screen->status = *status;
+    replace(&screen->state, status->state);
+    replace(&screen->title, status->title);
+    replace(&screen->model, status->model);
+    replace(&screen->device, status->device);
 }
 
-void ui_set_entries(struct ui *ui, const char *heading, const struct ui_entry *entries,
-                    size_t count)
+void screen_set_entries(struct screen *screen, const char *heading,
+                        const struct ui_entry *entries, size_t count)
 {
-    ui->dirty = true;
-    pane_set(&ui->pane, heading, entries, count);
+    screen->dirty = true;
+    pane_set(&screen->pane, heading, entries, count);
 }
 
-void ui_hint(struct ui *ui, const char *text)
+void screen_hint(struct screen *screen, const char *text)
 {
-    touch(ui);
-    set_hint(ui, text);
+    touch(screen);
+    set_hint(screen, text);
 }
 
-const char *ui_message(const struct ui *ui)
+const char *screen_message(const struct screen *screen)
 {
-    return composer_text(ui->composer);
+    return composer_text(screen->composer);
 }
 
-void ui_set_message(struct ui *ui, const char *text)
+void screen_set_message(struct screen *screen, const char *text)
 {
-    touch(ui);
-    composer_set(ui->composer, text);
+    touch(screen);
+    composer_set(screen->composer, text);
 }
 
-void ui_insert(struct ui *ui, const char *text)
+void screen_insert(struct screen *screen, const char *text)
 {
-    touch(ui);
-    composer_insert(ui->composer, text, strlen(text));
-    if (ui->event_count < EVENTS_MAX)
-        push_event(ui, (struct queued){ .kind = UI_EVENT_TYPED }, "");
+    touch(screen);
+    composer_insert(screen->composer, text, strlen(text));
+    if (screen->events.count < EVENTS_MAX)
+        push_typed(screen);
 }
 
-void ui_set_attachments(struct ui *ui, const char *const *names, size_t count)
+void screen_set_attachments(struct screen *screen, const char *const *names, size_t count)
 {
-    touch(ui);
-    str_reset(&ui->attachments);
+    touch(screen);
+    str_reset(&screen->attachments);
     for (size_t i = 0; i < count; i++)
-        str_printf(&ui->attachments, "%s▣ %s", i > 0 ? "  " : "", names[i]);
+        str_printf(&screen->attachments, "%s▣ %s", i > 0 ? "  " : "", names[i]);
 }
 
-void ui_set_queued(struct ui *ui, const char *text)
+void screen_set_queued(struct screen *screen, const char *text)
 {
-    touch(ui);
-    str_reset(&ui->queued);
+    touch(screen);
+    str_reset(&screen->queued);
     if (text == NULL)
         return;
-    str_append(&ui->queued, "queued: ");
+    str_append(&screen->queued, "queued: ");
     for (; *text != '\0'; text++)
-        str_append_char(&ui->queued, *text == '\n' ? ' ' : *text);
+        str_append_char(&screen->queued, *text == '\n' ? ' ' : *text);
 }
 
-char **ui_paths(const char *text, size_t *count)
+bool screen_copy(struct screen *screen, const char *text, size_t len)
 {
-    return paths_parse(text, strlen(text), count);
-}
-
-void ui_set_names(struct ui *ui, enum ui_action action, const char *const *names,
-                  size_t count)
-{
-    (void)ui;
-    completion_set(action, names, count);
-}
-
-bool ui_copy(struct ui *ui, const char *text, size_t len)
-{
-    return terminal_copy(ui->terminal, text, len);
-}
-
-bool ui_copy_code(struct ui *ui, const char *markdown, size_t len, size_t index)
-{
-    struct str code;
-    bool ok;
-
-    str_init(&code, 0);
-    ok = markdown_code(markdown, len, index, &code) && ui_copy(ui, code.data, code.len);
-    str_release(&code);
-    return ok;
-}
-
-bool ui_set_theme(struct ui *ui, const char *name)
-{
-    enum theme theme;
-
-    if (!theme_parse(name, &theme))
-        return false;
-    theme_use(theme);
-    ui->previews.graphics.colours = terminal_colours(ui->terminal);
-    previews_set_background(&ui->previews, theme == THEME_LIGHT);
-    terminal_redraw(ui->terminal);
-    touch(ui);
-    return true;
+    return terminal_copy(screen->terminal, text, len);
 }

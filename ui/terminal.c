@@ -122,13 +122,23 @@ static void on_fatal(int number)
     raise(number);
 }
 
+void terminal_use_signal_stack(bool on)
+{
+    static _Thread_local char stack[1 << 14] __attribute__((aligned(16)));
+    static _Thread_local stack_t before;
+
+    if (on)
+        sigaltstack(&(stack_t){ .ss_sp = stack, .ss_size = sizeof(stack) }, &before);
+    else
+        sigaltstack(&before, NULL);
+}
+
 static void catch_fatal_signals(void)
 {
-    static char stack[1 << 14] __attribute__((aligned(16)));
     struct sigaction action = { .sa_handler = on_fatal,
                                 .sa_flags = SA_ONSTACK | SA_NODEFER };
 
-    sigaltstack(&(stack_t){ .ss_sp = stack, .ss_size = sizeof(stack) }, NULL);
+    terminal_use_signal_stack(true);
     sigemptyset(&action.sa_mask);
     for (size_t i = 0; i < sizeof(fatal_signals) / sizeof(fatal_signals[0]); i++)
         sigaction(fatal_signals[i], &action, NULL);

@@ -26,6 +26,9 @@ struct terminal;
 // if wanted. ERR_USAGE when there is no terminal, ERR_UNSUPPORTED when it cannot do it.
 struct terminal *terminal_open(bool mouse, struct err *err);
 void terminal_close(struct terminal **terminal);
+// For each thread that draws: its fatal signals are handled on a stack of their own, until
+// it ends.
+void terminal_use_signal_stack(bool on);
 
 int terminal_input_fd(const struct terminal *terminal);
 // Readable when a signal has arrived: terminal_next_signal takes it (0: none).

@@ -4,9 +4,11 @@
 // What a person sees and types: the whole public face of ui/. It knows no engine and no
 // store; whoever owns it tells it what to show and is told what the person wants.
 //
-// Never blocks: the owner polls ui_fds, calls ui_read, takes the events with ui_next, and
-// calls ui_paint, which sends only what has changed. One thread, one ui per process.
-// Strings given are copied; strings in an event live until the next ui_next.
+// A thread of its own reads the terminal and paints, so that keys are answered whatever
+// the owner is doing: it may wait for the disk between two calls. The owner polls ui_fd
+// and takes the events with ui_next; any thread may call any function, and none waits.
+// One ui per process. Strings given are copied; strings in an event live until the next
+// ui_next.
 //
 // Files of the room: terminal.c (the only way out to the tty), keys.c (the only way in),
 // glyph.c (widths, harmlessness), theme.c, lines.c (styled text, wrapping), markdown.c,
@@ -15,11 +17,12 @@
 // graphics.c (what the terminal says about pictures), pixels.c, format_*.c (pictures as
 // terminals take them), encoder.c (the thread that makes them), previews.c, overlay.c
 // (pictures over the text), actions.def, help.c, pane.c (the list of conversations),
-// screen.c (where everything is, which key does what).
+// screen.c (where everything is,
+// which key does what), plain.c (the other face, without curses), events.c, ui.c (the
+// thread).
 #ifndef ORIEL_UI_UI_H
 #define ORIEL_UI_UI_H
 
-#include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -48,17 +51,11 @@ struct ui_params {
     const char *history_path; // where sent lines are kept; NULL: nowhere
     const char *theme;        // "dark", "light", "plain"; NULL: asked of the terminal
     bool viewer;              // nothing is written here: keys come as UI_EVENT_KEY
+    bool plain;               // the face of plain.h, not that of screen.h
 };
 
 struct ui *ui_open(const struct ui_params *params, struct err *err);
 void ui_close(struct ui **ui);
-
-#define UI_FDS 3
-void ui_fds(const struct ui *ui, struct pollfd fds[UI_FDS]);
-// How long poll may wait for us; -1: as long as it likes.
-int ui_timeout_ms(const struct ui *ui);
-// Takes in what has been typed, and signals.
-void ui_read(struct ui *ui);
 
 enum ui_event_kind {
     UI_EVENT_SEND,   // text: the message
@@ -80,11 +77,13 @@ struct ui_event {
     int signal;
     size_t block;
 };
+// Readable when ui_next has something.
+int ui_fd(const struct ui *ui);
 bool ui_next(struct ui *ui, struct ui_event *event);
 
-// Draws if anything has changed; may put it off by some milliseconds while much arrives
-// (ui_timeout_ms knows).
-void ui_paint(struct ui *ui);
+// What is said between the two is painted at once, not in parts.
+void ui_hold(struct ui *ui);
+void ui_let(struct ui *ui);
 
 // ---------------------------------------------------------------------------
 // The transcript: blocks from 0 on
@@ -108,7 +107,7 @@ struct ui_block {
 size_t ui_add_block(struct ui *ui, const struct ui_block *block); // returns its index
 void ui_append(struct ui *ui, size_t block, const char *text, size_t len);
 void ui_finish_block(struct ui *ui, size_t block, const char *meta);
-size_t ui_block_count(const struct ui *ui);
+size_t ui_block_count(struct ui *ui);
 void ui_truncate(struct ui *ui, size_t count); // keeps the first `count` blocks
 void ui_follow(struct ui *ui);                 // shows the end
 void ui_notice(struct ui *ui, const char *format, ...)
@@ -149,15 +148,17 @@ struct ui_entry {
 // heading: what the list is ("Conversations", "Found: ...").
 void ui_set_entries(struct ui *ui, const char *heading, const struct ui_entry *entries,
                     size_t count);
-bool ui_entries_visible(const struct ui *ui);
+bool ui_entries_visible(struct ui *ui);
 void ui_show_entries(struct ui *ui, bool visible);
 
 // A line between the transcript and what is below, until the next key.
 void ui_hint(struct ui *ui, const char *text);
 
-const char *ui_message(const struct ui *ui); // being written; until the next ui_read
+const char *ui_message(struct ui *ui); // being written; valid until the next call
 void ui_set_message(struct ui *ui, const char *text);
 void ui_insert(struct ui *ui, const char *text); // where its cursor is
+// A text that could not go: in front of what has been typed since.
+void ui_put_back(struct ui *ui, const char *text);
 
 // The pictures that go with the next message, shown above it.
 void ui_set_attachments(struct ui *ui, const char *const *names, size_t count);
@@ -175,6 +176,5 @@ char **ui_paths(const char *text, size_t *count);
 
 bool ui_copy(struct ui *ui, const char *text, size_t len); // to the clipboard
 bool ui_copy_code(struct ui *ui, const char *markdown, size_t len, size_t index);
-bool ui_set_theme(struct ui *ui, const char *name);
 
 #endif

@@ -177,24 +177,14 @@ static bool on_event(struct gallery *gallery, const struct ui_event *event)
     }
 }
 
-static int timeout_ms(const struct gallery *gallery)
-{
-    int theirs = ui_timeout_ms(gallery->ui);
-
-    return gallery->line < gallery->lines && (theirs < 0 || theirs > 10) ? 10 : theirs;
-}
-
 static void loop(struct gallery *gallery)
 {
-    struct pollfd fds[UI_FDS];
+    struct pollfd fd = { .fd = ui_fd(gallery->ui), .events = POLLIN };
     struct ui_event event;
     bool on = true;
 
     while (on) {
-        ui_paint(gallery->ui);
-        ui_fds(gallery->ui, fds);
-        poll(fds, UI_FDS, timeout_ms(gallery));
-        ui_read(gallery->ui);
+        poll(&fd, 1, gallery->line < gallery->lines ? 10 : -1);
         while (on && ui_next(gallery->ui, &event))
             on = on_event(gallery, &event);
         if (gallery->line < gallery->lines && clock_ns() >= gallery->next_ns) {

@@ -1,0 +1,101 @@
+# tests/terminal/test_plain.py
+# SPDX-License-Identifier: MIT
+"""The linear mode: everything once, from top to bottom, without curses."""
+import os
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.environ.get("top_srcdir", "."), "tests/terminal"))
+from chat import check, png, put, say  # noqa: E402
+from screen import MODEL, Screen, hexadecimal, tap  # noqa: E402
+
+
+def plain(*args, **how):
+    screen = Screen("chat", "--plain", "-m", MODEL, *args, rows=40, **how)
+    screen.wait("(ready: Fake 1B on Fake device)", "You:")
+    return screen
+
+
+def test_messages_are_written_once_with_who_speaks():
+    with plain() as screen:
+        say(screen, "hello", "Fake 1B: You said: user<hello>")
+        screen.wait("user<hello>\nYou:")
+        say(screen, "again", "user<again>")
+        text = screen.text()
+        check(text.count("You: hello") == 1 and text.count("You: again") == 1, text)
+        check(screen.tmux("display-message", "-p", "#{alternate_on}").strip() == "0")
+        screen.keys("C-d")
+        check(screen.ended() == 0)
+
+
+def test_a_dumb_terminal_gets_it_by_itself_and_no_escape_sequences():
+    with Screen("chat", "-m", MODEL, env={"TERM": "dumb"}) as screen:
+        screen.wait("(ready: Fake 1B on Fake device)", "You:")
+        log = os.path.join(screen.folder.name, "raw")
+        screen.tmux("pipe-pane", f"cat >{log}")
+        say(screen, "hello", "Fake 1B: You said: user<hello>")
+        with open(log, "rb") as file:
+            check(b"\x1b" not in file.read())
+
+
+def test_ctrl_c_stops_and_leaves():
+    with plain(script="token_ms=20 tokens=1000") as screen:
+        say(screen, "go on", "Fake 1B: ")
+        time.sleep(0.5)
+        screen.keys("C-c")
+        screen.wait("(stopped)", "xxx")
+        screen.type("typed")
+        screen.wait("You: typed")
+        screen.keys("C-c")
+        time.sleep(0.3)
+        screen.keys("C-c")
+        screen.wait("Ctrl-C again leaves")
+        screen.keys("C-c")
+        check(screen.ended() == 0)
+
+
+def test_commands_work_and_the_list_has_numbers():
+    with plain() as screen:
+        say(screen, "about zebras", "user<about zebras>")
+        say(screen, "/new", "Note: Type a message")
+        say(screen, "about lions", "user<about lions>")
+        say(screen, "/sessions", "1. about lions, ", "2. about zebras, ")
+        say(screen, "/open 2", "You: about zebras\n")
+        say(screen, "/retry", "(2/2)")
+        say(screen, "/fold", "needs the full screen")
+        say(screen, "/nonsense", "no such command")
+        say(screen, "/help", "/rename TITLE: give this conversation another title")
+        say(screen, "/quit")
+        check(screen.ended() == 0)
+
+
+def test_pictures_are_words():
+    with plain(script="vision") as screen:
+        path = put(screen.home, "cat.png", png(4, 4, (255, 0, 0)))
+        say(screen, f"/attach {path}", "(attached: cat.png)")
+        say(screen, "what?", "You: (picture) cat.png", "[cat.png")
+
+
+def test_text_with_escape_sequences_is_only_text():
+    with plain(script="text=" + hexadecimal("\x1b]0;owned\x07\x1b[2Jend")) as screen:
+        say(screen, "?", "␛]0;owned␇␛[2Jend")
+
+
+def test_a_draft_comes_back_and_output_does_not_mix_with_typing():
+    with plain() as screen:
+        screen.type("half a thought")
+        screen.wait("You: half a thought")
+        time.sleep(1.3)
+        screen.kill()
+        with plain(home=screen.home) as again:
+            again.wait("You: half a thought")
+
+
+def test_the_modes_of_the_terminal_are_restored():
+    with plain(script="token_ms=20 tokens=1000") as screen:
+        say(screen, "go on", "Fake 1B: ")
+        os.kill(screen.pid(), 15)
+        check(screen.ended() == 128 + 15)
+
+
+tap.run(globals())
