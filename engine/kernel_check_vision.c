@@ -152,6 +152,7 @@ static const struct vision_shape vision_shapes[] = {
       "2 heads of 80, turned in pairs, windows of 29" },
     { 1, 4, 0, 1, 1, 0, false, false, "1 head of 4, 1 token" },
     { 1, 132, 0, 35, 35, 0, true, true, "1 head of 132, turned, 35 tokens" },
+    { 1, 256, 0, 9, 9, 0, false, false, "1 head of 256, 9 tokens" },
 };
 
 // [tokens][heads][head_dim], each token turned to a place of its own in two dimensions.
@@ -267,7 +268,8 @@ static bool check_vision_attention(struct check *check, const struct vision_shap
         .query_room = room,
         .key_room = room,
         .stride = y_stride,
-        .block_count = cut_blocks(s, kernel_vision_block(check->gpu), blocks),
+        .block_count =
+            cut_blocks(s, kernel_vision_block(check->gpu, s->head_dim), blocks),
         .first_query = s->first,
         .scale = 0.4f,
     };

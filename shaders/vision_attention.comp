@@ -8,15 +8,14 @@
 // leaves them. y: [tokens][stride], heads side by side. blocks: (first query, how many, first
 // position, end of positions); a block has at most WORKGROUP * TOKENS queries. One workgroup
 // per head in x and block in y. Lanes are queries, each with its own maximum and sum: nothing is
-// exchanged between them, and all lanes load the same keys and values. Reference:
-// reference_attend().
+// exchanged between them, and all lanes load the same keys and values, KEYS at a time; a load serves
+// all queries of a lane. Reference: reference_attend().
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint WORKGROUP = 8;
 layout(constant_id = 1) const uint HEAD_DIM = 64; // a multiple of 4
+layout(constant_id = 2) const uint TOKENS = 1;    // queries of a lane
 
 #include "load.glsl"
-
-// TOKENS: queries of a lane; a load of a key or value serves all of them. KEYS: positions at a time.
 
 layout(push_constant) uniform Push {
     uint query_room;

@@ -290,17 +290,25 @@ static uint32_t vision_workgroup(const struct gpu *gpu)
     return gpu_traits(gpu)->type == GPU_CPU ? 8 : 32;
 }
 
-uint32_t kernel_vision_block(const struct gpu *gpu)
+// Queries of a lane. Where a load is dear it should serve many, but a query and its sums
+// fill registers, and code that has to be compiled, as the head is wide.
+static uint32_t vision_tokens(const struct gpu *gpu, uint32_t head_dim)
 {
-    bool texel = strcmp(variant_of(gpu, "vision_attention"), "texel") == 0;
+    if (strcmp(variant_of(gpu, "vision_attention"), "texel") != 0 || head_dim > 160)
+        return 1;
+    return head_dim > 96 ? 2 : 4;
+}
 
-    return vision_workgroup(gpu) * (texel ? 4 : 1); // TOKENS of the variant
+uint32_t kernel_vision_block(const struct gpu *gpu, uint32_t head_dim)
+{
+    return vision_workgroup(gpu) * vision_tokens(gpu, head_dim);
 }
 
 bool kernel_vision_attention(struct gpu *gpu, struct gpu_recording *recording,
                              const struct vision_attention_call *call, struct err *err)
 {
-    uint32_t constants[] = { vision_workgroup(gpu), call->head_dim };
+    uint32_t constants[] = { vision_workgroup(gpu), call->head_dim,
+                             vision_tokens(gpu, call->head_dim) };
     struct {
         uint32_t query_room, key_room, stride, first_block, first_query, first_head;
         uint32_t first_column;
@@ -312,7 +320,7 @@ bool kernel_vision_attention(struct gpu *gpu, struct gpu_recording *recording,
         { call->blocks, 0, 0 },  { call->y, 0, 0 },
     };
     struct gpu_kernel *kernel = gpu_kernel(
-        gpu, "vision_attention", variant_of(gpu, "vision_attention"), constants, 2, err);
+        gpu, "vision_attention", variant_of(gpu, "vision_attention"), constants, 3, err);
 
     return kernel != NULL &&
            gpu_record(recording, kernel, bindings, 5, &push, sizeof(push), call->heads,

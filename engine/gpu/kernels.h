@@ -120,7 +120,7 @@ bool kernel_vision_attention(struct gpu *gpu, struct gpu_recording *recording,
                              const struct vision_attention_call *call, struct err *err);
 
 // The most queries of a block.
-uint32_t kernel_vision_block(const struct gpu *gpu);
+uint32_t kernel_vision_block(const struct gpu *gpu, uint32_t head_dim);
 
 struct route_call {
     const struct gpu_buffer *scores, *chosen, *weights;

@@ -153,7 +153,9 @@ static bool prepare(struct vision_encoder *encoder, const struct vision_tile *ti
     encoder->plan_width = encoder->plan_height = 0;
     vision_plan_release(plan);
     if (!vision_plan_make(&encoder->params, &encoder->weights, tile->width, tile->height,
-                          encoder->chunk, kernel_vision_block(encoder->gpu), plan, err) ||
+                          encoder->chunk,
+                          kernel_vision_block(encoder->gpu, encoder->params.head_dim),
+                          plan, err) ||
         !make_room(encoder, err))
         return false;
     chunks = vision_chunks(encoder);

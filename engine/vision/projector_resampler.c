@@ -96,7 +96,8 @@ static bool ask(struct vision_pass *pass)
 // Blocks of queries that all see every patch.
 static uint32_t cut_queries(const struct vision_encoder *encoder, vision_block *blocks)
 {
-    uint32_t most = kernel_vision_block(encoder->gpu), count = 0;
+    uint32_t most = kernel_vision_block(encoder->gpu, encoder->resampler.head_dim),
+             count = 0;
 
     for (uint32_t at = 0; at < encoder->params.queries; at += most, count++) {
         uint32_t left = encoder->params.queries - at;
