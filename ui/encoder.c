@@ -11,10 +11,9 @@
 
 #include "base/alloc.h"
 
-#define JOBS_MAX    64
-#define BYTES_MAX   ((size_t)16 << 20)
-#define WAIT_NS     8000000L // half of the time in which a key is to be answered
-#define COLOURS_MAX 128 // for sixel: 10 ms for 400 x 300; 256 takes 16, and looks alike
+#define JOBS_MAX  64
+#define BYTES_MAX ((size_t)16 << 20)
+#define WAIT_NS   8000000L // half of the time in which a key is to be answered
 
 struct source {
     struct source_params params;
@@ -60,13 +59,12 @@ static void release_source(struct source *source)
 static bool encode_sixel(struct source *source, int top, int rows, struct str *out)
 {
     const struct source_params *params = &source->params;
-    int registers = params->registers < COLOURS_MAX ? params->registers : COLOURS_MAX;
     int height =
         format_sixel_height(source->pixels.size.height, top, rows * params->cell.height);
 
     if (source->sixel == NULL)
         source->sixel =
-            format_sixel_prepare(&source->pixels, params->background, registers);
+            format_sixel_prepare(&source->pixels, params->background, params->registers);
     return source->sixel != NULL && height > 0 &&
            format_sixel(source->sixel, top, height, out);
 }

@@ -65,7 +65,8 @@ struct sixel_source *format_sixel_prepare(const struct pixels *pixels,
     source->rgb = try_array((size_t)pixels->size.width * (size_t)pixels->size.height, 3);
     if (source->rgb != NULL) {
         pixels_compose(pixels, 0, pixels->size.height, background, source->rgb);
-        if (choose_palette(source, colours))
+        if (choose_palette(source,
+                           colours < SIXEL_PALETTE_MAX ? colours : SIXEL_PALETTE_MAX))
             return source;
     }
     format_sixel_release(&source);
@@ -100,12 +101,11 @@ bool format_sixel(const struct sixel_source *source, int top, int height, struct
     bool ok;
 
     str_init(&sixel, out->max);
-    ok = rows != NULL &&
-         SIXEL_SUCCEEDED(sixel_output_new(&output, append, &sixel, NULL));
+    ok = rows != NULL && SIXEL_SUCCEEDED(sixel_output_new(&output, append, &sixel, NULL));
     if (ok) {
         sixel_output_set_encode_policy(output, SIXEL_ENCODEPOLICY_FAST);
-        ok = SIXEL_SUCCEEDED(sixel_encode(rows, source->size.width, height, 8,
-                                          source->palette, output));
+        ok = SIXEL_SUCCEEDED(
+            sixel_encode(rows, source->size.width, height, 8, source->palette, output));
         sixel_output_unref(output);
     }
     body = ok ? strchr(sixel.data, 'q') : NULL; // behind its parameters

@@ -21,7 +21,7 @@
 // Sixel needs a palette, which is chosen once for the whole picture, so that its parts
 // have the same colours.
 struct sixel_source;
-// colours: 2 to 256. NULL: no memory.
+// With at most so many colours, of which 256 are used. NULL: no memory.
 struct sixel_source *format_sixel_prepare(const struct pixels *pixels,
                                           const uint8_t background[3], int colours);
 void format_sixel_release(struct sixel_source **source);

@@ -26,6 +26,7 @@ class Terminal:
     answers, byte by byte then, with pauses."""
 
     pause = 0.05
+    wraps = False  # text past the right border is allowed: for shells
 
     def __init__(self, argv, kind="sixel", columns=80, rows=24, cell=(10, 20), late=0,
                  registers=256, env=None):
@@ -205,6 +206,9 @@ class Terminal:
         width = 2 if unicodedata.east_asian_width(char) in "WF" else 1
         if unicodedata.combining(char):
             return
+        if self.wraps and self.x + width > self.columns:
+            self.x = 0
+            self.line_feed()
         assert self.x + width <= self.columns, "text past the right border"
         for i in range(width):
             self.wipe(self.y, self.x + i)

@@ -267,6 +267,35 @@ def test_a_kitty_is_given_back_clean():
             assert b"\033[?1049l" in screen.output
 
 
+def test_it_comes_back_after_control_z():
+    for kind in "sixel", "kitty":
+        screen = Shown.__new__(Shown)
+        Terminal.__init__(screen, ["bash", "--norc", "--noprofile", "-i"], kind=kind)
+        screen.wraps = True
+        with screen:
+            screen.type(f"{program} quarters:240:120\r")
+            screen.wait(lambda: "240 x 120" in screen.text() and screen.area())
+            screen.type("\032")
+            screen.wait(lambda: b"Stopped" in screen.output)
+            assert not screen.placements and not screen.kitty_images
+            screen.clear_screen()
+            screen.type("fg\r")
+            screen.wait(lambda: "240 x 120" in screen.text() and screen.area())
+            screen.settle()
+            screen.check_quarters(0, 1, 240, 120)
+
+
+def test_it_survives_any_size():
+    with Shown("quarters:240:240", "photo:400:50", "text:3", wait="ready") as screen:
+        for columns, rows in (20, 5), (1, 1), (3, 2), (10, 40), (200, 60), (41, 9), (80, 24):
+            screen.set_size(columns, rows)
+            screen.settle(0.15)
+        screen.type("\033[1;5H")
+        screen.wait(lambda: "240 x 240" in screen.text() and screen.area())
+        screen.settle()
+        screen.check_quarters(0, 1, 160, 160)
+
+
 def test_iterm_gets_images():
     with Shown("text:2", "quarters:240:120", wait="240 x 120", kind="iterm") as screen:
         screen.wait(screen.area)

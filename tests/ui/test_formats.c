@@ -118,7 +118,7 @@ static void sixel_has_the_colours(void)
 // With the registers that the terminal says it has, and not more.
 static void sixel_keeps_to_the_registers(void)
 {
-    static const int registers[] = { 2, 4, 16, 64, 256 };
+    static const int registers[] = { 2, 4, 16, 64, 256, 1024 };
     struct pixels pixels = gradient(120, 60);
 
     for (size_t i = 0; i < sizeof(registers) / sizeof(registers[0]); i++) {
