@@ -38,11 +38,6 @@ static bool begins_with(const char *text, const char *start)
 // ---------------------------------------------------------------------------
 // What is installed
 
-static bool same_text(const char *a, const char *b)
-{
-    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
 // There, with the size that it had: what is in it, only `oriel models verify` says.
 static bool is_intact(const struct model_file *file)
 {
@@ -75,14 +70,17 @@ static bool same_sources(const struct model_record *a, const struct model_record
     return true;
 }
 
-// Whether the installed file is what is asked for. What a file on this machine holds now,
-// only looking into it tells, unless one knows what it should hold.
+// Whether the installed file is what is asked for. What it must hold says it all; else it
+// is the same when it came from the same place, but what a file on this machine holds by
+// now, only looking into it tells.
 static bool will_do(const struct model_file *wanted, const struct model_file *installed)
 {
-    if (wanted->sha256[0] != '\0' && strcmp(wanted->sha256, installed->sha256) != 0)
+    if (!is_intact(installed))
         return false;
-    return same_text(wanted->source, installed->source) && is_intact(installed) &&
-           (wanted->sha256[0] != '\0' || !source_is_path(wanted->source));
+    if (wanted->sha256[0] != '\0')
+        return strcmp(wanted->sha256, installed->sha256) == 0;
+    return strcmp(wanted->source, installed->source) == 0 &&
+           !source_is_path(wanted->source);
 }
 
 static bool all_will_do(const struct job *job)
@@ -243,7 +241,7 @@ static bool is_installed(const struct job *job, size_t index)
     char *arrived = workspace_path(&job->workspace, a->file);
     char *installed = models_path(b->file, "", NULL);
     struct stat one, other;
-    bool same = strcmp(a->sha256, b->sha256) == 0 && same_text(a->source, b->source) &&
+    bool same = strcmp(a->sha256, b->sha256) == 0 && strcmp(a->source, b->source) == 0 &&
                 installed != NULL && stat(arrived, &one) == 0 &&
                 stat(installed, &other) == 0 && one.st_dev == other.st_dev &&
                 one.st_ino == other.st_ino;
@@ -294,12 +292,12 @@ static enum pull_outcome work(struct job *job, bool *keep, struct err *err)
 {
     *keep = true;
     if (job->old.count > 0 && !job->params->replace) {
-        if (!may_replace(job, err))
-            return PULL_FAILED;
         keep_projector(job);
         *keep = !all_will_do(job);
         if (!*keep)
             return PULL_WAS_THERE;
+        if (!may_replace(job, err))
+            return PULL_FAILED;
     }
     if (!fetch_all(job, err))
         return PULL_FAILED;

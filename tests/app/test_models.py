@@ -300,6 +300,13 @@ def test_a_checksum_that_the_installed_one_has_not_is_looked_for():
     check(oriel(home, "models", "verify", "m").code == 0 and len(files(home)) == 2)
 
 
+def test_what_must_be_in_it_says_more_than_where_it_comes_from():
+    home, source = new_home(), pieces(2)
+    pulled(home, file("m.gguf"))
+    fails(oriel(home, "pull", "--name", "m", source), 2, "--replace")
+    there_already(home, "--name", "m", source, "--sha256", hashlib.sha256(DATA).hexdigest())
+
+
 def test_links_into_a_cache_keep_their_names():
     home = new_home()
     cache = tempfile.mkdtemp(dir=folder.name)
