@@ -303,11 +303,12 @@ static bool read_merge(const struct gguf *gguf, struct vision_params *params,
                      family->scale ? "projector.scale_factor" : "spatial_merge_size", 1,
                      16, &params->merge, err))
         return false;
-    if (fixed && params->image_size % (params->patch_size * params->merge) != 0)
+    if (fixed && params->image_size / params->patch_size % params->merge != 0)
         return err_set(err, ERR_FORMAT,
-                       "clip.vision.image_size %u is no multiple of the patch size %u "
-                       "times %u that are merged",
-                       params->image_size, params->patch_size, params->merge);
+                       "clip.vision.image_size %u is %u patches of %u, no multiple of "
+                       "the %u that are merged",
+                       params->image_size, params->image_size / params->patch_size,
+                       params->patch_size, params->merge);
     return true;
 }
 

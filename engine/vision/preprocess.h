@@ -5,6 +5,14 @@
 // does it: choice of size and tiles, resampling with that processor's filter and
 // rounding, normalisation. And how the result stands in a prompt: markers, and runs of
 // embeddings. Plain C on the host: little work, and its roundings are fixed by others.
+//
+// The reference is the image processors of `transformers` 5 in the configurations that
+// are published with the models (for LLaVA 1.5 see preprocess_square.c; MiniCPM-V 2.6 is
+// not among them: its authors' own processor). Differences:
+//   - where a reference fails on a picture because it comes out 0 pixels wide, ours is 1
+//     patch wide;
+//   - sides are at most 65535 pixels, pictures 2^27, and what a picture is resized to
+//     2^25.
 #ifndef ORIEL_ENGINE_VISION_PREPROCESS_H
 #define ORIEL_ENGINE_VISION_PREPROCESS_H
 
@@ -19,10 +27,12 @@
 struct vision_picture {
     const uint8_t *rgba;
     uint32_t width, height;
+    uint32_t number; // among the pictures of the prompt, from 0: some markers say it
 };
 
 // What passes through the encoder at once. width and height: multiples of the patch size
-// (and of patch size times merge).
+// (and of patch size times merge); less than the family's size where that is none, since
+// an encoder does not see what is less than a patch.
 struct vision_tile {
     uint32_t width, height;
     float *values;        // [3][height][width], normalised
@@ -32,13 +42,15 @@ struct vision_tile {
 
 enum vision_item_kind { VISION_MARKER, VISION_EMBEDDINGS };
 
-// How a picture stands in the prompt, in order.
+// How a picture stands in the prompt, in order. Two markers never follow one another, so
+// that each is split into tokens as a whole; the text before and after the placeholder
+// belongs to the first and last one in the same way.
 struct vision_item {
     enum vision_item_kind kind;
     char *marker;          // text in which special tokens count
     uint32_t first, count; // of the picture's embeddings
-    uint32_t rows,
-        columns; // of that run, where places matter to the decoder (M-RoPE); else 0
+    uint32_t rows;         // of that run, where places matter to the decoder (M-RoPE);
+    uint32_t columns;      // else 0
 };
 
 struct vision_input {
@@ -52,7 +64,8 @@ struct vision_input {
     size_t item_count;
 };
 
-// ERR_LIMIT: a picture of no pixels, or more than the family takes.
+// ERR_LIMIT: a picture of no pixels, or of more or other ones than the family takes.
+// ERR_MEMORY. Release *input with vision_input_release, after an error too.
 bool vision_preprocess(const struct vision_params *params,
                        const struct vision_picture *picture, struct vision_input *input,
                        struct err *err);

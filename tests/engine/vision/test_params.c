@@ -202,6 +202,8 @@ static void write_small(const struct fault *fault)
     if (writes(fault, "mm.2.weight"))
         gguf_write_tensor(&writer, "mm.2.weight", QUANT_F32, 2, (uint64_t[]){ 32, 64 },
                           NULL, sizeof(float[32 * 64]));
+    gguf_write_tensor(&writer, "mm.model.fc.weight", QUANT_F32, 2,
+                      (uint64_t[]){ 128, 32 }, NULL, sizeof(float[128 * 32]));
     gguf_write_tensor(&writer, "resampler.proj.weight", QUANT_F32, 2,
                       (uint64_t[]){ 32, 32 }, NULL, sizeof(float[32 * 32]));
     gguf_write_tensor(&writer, "v.blk.0.ffn_up.weight", QUANT_F32, 2,
@@ -245,7 +247,8 @@ static void numbers_out_of_range_are_named(void)
         { "ldpv2", "general.name", GGUF_STRING, 0, "x", ERR_UNSUPPORTED, "\"ldpv2\"" },
         { MLP, "clip.vision.image_size", GONE, 0, NULL, ERR_FORMAT, "image_size" },
         { MLP, "clip.vision.image_size", GGUF_U32, 13, NULL, ERR_FORMAT, "patch_size" },
-        { MLP, "clip.vision.image_size", GGUF_U32, 57, NULL, ERR_FORMAT, "no multiple" },
+        { MLP, "clip.vision.image_size", GGUF_U32, 57, NULL, ERR_NONE, NULL },
+        { "idefics3", "clip.vision.projector.scale_factor", GGUF_U32, 3, NULL, ERR_FORMAT, "no multiple" },
         { MLP, "clip.vision.patch_size", GGUF_U32, 0, NULL, ERR_FORMAT, "patch_size" },
         { MLP, "clip.vision.embedding_length", GGUF_U32, 0, NULL, ERR_FORMAT, "embedding" },
         { MLP, "clip.vision.block_count", GGUF_U32, 129, NULL, ERR_FORMAT, "block_count" },
