@@ -317,14 +317,39 @@ static bool verify_model(const char *name, struct err *err)
     return report != NULL;
 }
 
+static bool say_verified(const char *name, struct err *err)
+{
+    if (!verify_model(name, err))
+        return false;
+    printf("%s: as it was installed\n", name);
+    return true;
+}
+
+// All of them, whatever becomes of one: what went wrong before the last failure is a
+// remark.
+static bool for_each(const struct arguments *arguments,
+                     bool (*work)(const char *name, struct err *err), struct err *err)
+{
+    bool ok = true;
+
+    for (size_t i = 0; i < arguments->count; i++) {
+        struct err failure = { 0 };
+
+        if (work(arguments->operands[i], &failure))
+            continue;
+        if (!ok)
+            remark("models", "%s", err->text);
+        *err = failure;
+        ok = false;
+        if (failure.code == ERR_CANCELLED)
+            break;
+    }
+    return ok;
+}
+
 static bool verify(const struct arguments *arguments, struct err *err)
 {
-    for (size_t i = 0; i < arguments->count; i++) {
-        if (!verify_model(arguments->operands[i], err))
-            return false;
-        printf("%s: as it was installed\n", arguments->operands[i]);
-    }
-    return true;
+    return for_each(arguments, say_verified, err);
 }
 
 // ---------------------------------------------------------------------------
@@ -332,10 +357,7 @@ static bool verify(const struct arguments *arguments, struct err *err)
 
 static bool remove_models(const struct arguments *arguments, struct err *err)
 {
-    for (size_t i = 0; i < arguments->count; i++)
-        if (!models_remove(arguments->operands[i], err))
-            return false;
-    return true;
+    return for_each(arguments, models_remove, err);
 }
 
 // ---------------------------------------------------------------------------

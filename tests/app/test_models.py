@@ -472,6 +472,17 @@ def test_verify_tells_a_file_that_changed():
     fails(oriel(home, "models", "verify", "good"), 1, "good.gguf", "is not what was installed")
 
 
+def test_one_of_several_that_fails_does_not_keep_the_others_back():
+    home = new_home()
+    for name in "a", "b":
+        pulled(home, file("m.gguf"), "--name", name)
+    done = oriel(home, "models", "verify", "x", "a", "y", "b")
+    check(done.code == 1 and done.out == "a: as it was installed\nb: as it was installed\n", done)
+    check("x is not installed" in done.err and "y is not installed" in done.err, done)
+    done = oriel(home, "models", "rm", "x", "a", "b")
+    check(done.code == 1 and files(home) == [], done)
+
+
 def test_one_pull_of_a_name_at_a_time_and_ctrl_c_ends_it():
     home, tools = new_home(), tempfile.mkdtemp(dir=folder.name)
     with open(f"{tools}/python3", "w") as script:

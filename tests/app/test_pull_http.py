@@ -5,6 +5,9 @@ import hashlib
 import http.server
 import json
 import os
+import pty
+import re
+import subprocess
 import threading
 import time
 
@@ -200,6 +203,77 @@ def test_the_hub_is_found_and_its_token_stays_with_it():
     later = [h for h in server.requests("/good.gguf") if h["Host"].startswith("localhost")]
     models.check(later and not any("Authorization" in h for h in later), later)
 
+
+
+def hub(home, source, *args):
+    return models.oriel(home, "pull", source, *args, HF_ENDPOINT=server.url(""))
+
+
+def list_repository(name, *files, **more):
+    listing = {"siblings": [{"rfilename": file} for file in files], **more}
+    server.files[f"/api/models/{name}"] = {"data": json.dumps(listing).encode(), "etag": "x"}
+    for number, file in enumerate(files):
+        server.files[f"/{name}/resolve/main/{file}"] = {"data": DATA + bytes([number]),
+                                                        "etag": f"v{number}", "hub": True}
+
+
+def test_of_a_repository_the_best_file_and_the_projector_are_taken():
+    home = models.new_home()
+    list_repository("some/Model-GGUF", "README.md", "model-F16.gguf", "model-Q8_0.gguf",
+                    "model-Q4_K_M.gguf", "mmproj-model-Q8_0.gguf", "mmproj-model-f16.gguf",
+                    cardData={"license": "mit"})
+    done = hub(home, "hf:some/Model-GGUF", "--json")
+    record = json.loads(done.out)
+    models.check(record["source"] == "hf:some/Model-GGUF" and record["licence"] == "mit", record)
+    models.check(record["files"][0]["source"] == "hf:some/Model-GGUF:model-Q4_K_M.gguf", record)
+    with open(record["mmproj"], "rb") as data:
+        models.check(data.read() == DATA + bytes([5]), record)
+    again = hub(home, "hf:some/Model-GGUF")
+    models.check(again.code == 0 and "installed already" in again.err, again)
+
+
+def test_of_a_split_model_in_a_repository_all_parts_are_taken():
+    home = models.new_home()
+    list_repository("some/split", *(f"q4/m-Q4_0-{i:05}-of-00003.gguf" for i in (2, 1, 3)))
+    record = json.loads(hub(home, "hf:some/split", "--json").out)
+    models.check(record["name"] == "m-Q4_0" and len(record["files"]) == 3, record)
+    models.check(models.oriel(home, "models", "verify", "m-Q4_0").code == 0)
+
+
+def test_a_repository_without_a_model_is_an_error():
+    home = models.new_home()
+    list_repository("some/dataset", "README.md", "data.parquet")
+    models.fails(hub(home, "hf:some/dataset"), 1, "no GGUF file")
+    models.fails(hub(home, "hf:some/missing"), 1, "404")
+    server.files["/api/models/some/nonsense"] = {"data": b"<html>", "etag": "x"}
+    models.fails(hub(home, "hf:some/nonsense"), 1, "not a JSON object")
+
+
+def test_a_url_with_a_query_has_the_name_of_its_file():
+    home = models.new_home()
+    server.files["/queried.gguf?download=true"] = {"data": DATA, "etag": "v1"}
+    done = pull(home, "/queried.gguf?download=true")
+    models.check(done.code == 0 and installed(home, "queried"), done)
+
+
+def test_a_terminal_sees_how_far_it_is_how_fast_and_how_long_yet():
+    home, path = models.new_home(), "/slow.gguf"
+    server.files[path] = {"data": DATA, "etag": "v1", "pause": 0.04}
+    terminal, user = pty.openpty()
+    child = subprocess.Popen([models.program, "pull", server.url(path)], stderr=user,
+                             stdin=subprocess.DEVNULL, env=models.environment(home))
+    os.close(user)
+    seen = b""
+    try:
+        while chunk := os.read(terminal, 65536):
+            seen += chunk
+    except OSError:  # the other end is closed
+        pass
+    os.close(terminal)
+    models.check(child.wait(timeout=60) == 0, seen)
+    models.check(re.search(rb"fetching slow.gguf: [0-9.]+ kB of 1.0 MB, [0-9.]+ kB/s, \d+ s left",
+                           seen), seen)
+    models.check(seen.endswith(b"\r\x1b[2Koriel: pull: slow is installed, 1.0 MB\r\n"), seen)
 
 
 # ---------------------------------------------------------------------------
