@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include "app/client.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -57,21 +58,38 @@ void client_close(struct client *client)
     *client = (struct client){ 0 };
 }
 
-json_t *client_call(struct client *client, enum wire_type type, const char *stage,
-                    json_t *body, struct err *err)
+json_t *client_call_with(struct client *client, enum wire_type type, const char *stage,
+                         json_t *body, int descriptor, struct err *err)
 {
-    json_t *result;
+    json_t *result = NULL;
 
     progress_update(&client->progress, stage, -1);
-    result = engine_process_call(client->process, type, body, &client->listener, err);
-
+    if (engine_process_send_with(client->process, type, body, descriptor, err))
+        result = engine_process_wait(client->process, &client->listener, err);
     progress_erase(&client->progress);
     return result;
 }
 
+json_t *client_call(struct client *client, enum wire_type type, const char *stage,
+                    json_t *body, struct err *err)
+{
+    return client_call_with(client, type, stage, body, -1, err);
+}
+
 bool model_choice_resolve(struct model_choice *choice, struct err *err)
 {
-    return models_resolve(choice->name, &choice->files, err);
+    struct model_files *files = &choice->files;
+
+    if (!models_resolve(choice->name, files, err))
+        return false;
+    if (choice->mmproj == NULL)
+        return true;
+    if (access(choice->mmproj, R_OK) != 0)
+        return err_set_errno(err, "%s", choice->mmproj);
+    if ((size_t)snprintf(files->mmproj, sizeof(files->mmproj), "%s", choice->mmproj) >=
+        sizeof(files->mmproj))
+        return err_set(err, ERR_LIMIT, "the path of the projector is too long");
+    return true;
 }
 
 static void set_optional(json_t *body, const char *key, const char *value)

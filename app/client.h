@@ -28,7 +28,8 @@ struct client {
 };
 
 struct model_choice {
-    const char *name; // what the person wrote; NULL: the default model
+    const char *name;   // what the person wrote; NULL: the default model
+    const char *mmproj; // file of a vision projector that the person named, or NULL
     struct model_files files;
     const char *device;
     uint32_t context_tokens;
@@ -53,6 +54,10 @@ bool client_open_model(struct client *client, const struct model_choice *choice,
 // prints them, it calls client_claim_output first.
 json_t *client_call(struct client *client, enum wire_type type, const char *stage,
                     json_t *body, struct err *err);
+
+// The same with an open file for the engine; -1: none.
+json_t *client_call_with(struct client *client, enum wire_type type, const char *stage,
+                         json_t *body, int descriptor, struct err *err);
 
 // The output begins: no more progress when both go to terminals.
 void client_claim_output(struct client *client);

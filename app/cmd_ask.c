@@ -12,14 +12,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "app/client.h"
+#include "app/client_pictures.h"
 #include "app/commands.h"
 #include "app/input.h"
 #include "app/messages.h"
 #include "app/output.h"
 #include "base/alloc.h"
 #include "base/file.h"
-#include "base/hash.h"
 #include "base/utf8.h"
 
 #define CONSTRAINT_MAX ((size_t)1 << 20)
@@ -56,6 +55,8 @@ static const struct option_spec options[] = {
       "instructions for the model" },
     { 'i', "image", "FILE", OPTION_LIST, AT(images), 0, 0,
       "a picture to look at (repeatable)" },
+    { 0, "mmproj", "FILE", OPTION_TEXT, AT(model.mmproj), 0, 0,
+      "vision projector that belongs to the model" },
     { 'n', "max-tokens", "MAX", OPTION_SETTING, SETTINGS, 0, 0,
       "at most this many tokens; 0: no limit" },
     { 0, "json", NULL, OPTION_FLAG, AT(json), 0, 0, "print one JSON object at the end" },
@@ -213,28 +214,13 @@ static uint64_t random_seed(void)
     return seed;
 }
 
-static bool hash_image(const char *path, char hex[SHA256_HEX], struct err *err)
-{
-    unsigned char digest[SHA256_BYTES];
-    struct sha256 hash;
-    struct file_map map = { .fd = -1 };
-
-    if (!file_map_open(&map, path, err))
-        return false;
-    sha256_init(&hash);
-    sha256_update(&hash, map.bytes, map.size);
-    sha256_final(&hash, digest);
-    sha256_hex(digest, hex);
-    file_map_close(&map);
-    return true;
-}
 // The pictures come before the words about them.
 static bool make_parts(struct ask *ask, struct err *err)
 {
     ask->hashes = alloc_array(ask->images.count, sizeof(*ask->hashes));
     ask->parts = alloc_array(ask->images.count + 1, sizeof(*ask->parts));
     for (size_t i = 0; i < ask->images.count; i++) {
-        if (!hash_image(ask->images.items[i], ask->hashes[i], err))
+        if (!picture_hash(ask->images.items[i], ask->hashes[i], err))
             return false;
         ask->parts[i] = (struct part){ .kind = PART_IMAGE,
                                        .image_path = ask->images.items[i],
@@ -421,13 +407,26 @@ static bool check_vision(const struct ask *ask, struct err *err)
                    ask->client.info.model_name, ask->images.items[0]);
 }
 
+static bool show_pictures(struct ask *ask, struct err *err)
+{
+    struct shown_picture shown;
+
+    if (!check_vision(ask, err))
+        return false;
+    for (size_t i = 0; i < ask->images.count; i++)
+        if (!client_show_picture(&ask->client, ask->images.items[i], ask->hashes[i],
+                                 &shown, err))
+            return false;
+    return true;
+}
+
 static int answer(struct ask *ask)
 {
     struct err err = { 0 };
     bool ok;
 
     if (!client_open(&ask->client, ask->quiet, &err) ||
-        !client_open_model(&ask->client, &ask->model, &err) || !check_vision(ask, &err))
+        !client_open_model(&ask->client, &ask->model, &err) || !show_pictures(ask, &err))
         return complain("ask", &err);
     ask->client.on_token = on_token;
     ask->client.user = ask;

@@ -7,9 +7,13 @@
 #include "app/output.h"
 
 const struct command *const commands[] = {
-    &command_chat,  &command_replay,   &command_ask,     &command_models,
-    &command_pull,  &command_sessions, &command_devices, &command_doctor,
-    &command_bench, &command_tokenize, &command_score,   NULL,
+    &command_chat,    &command_replay,
+    &command_ask,     &command_describe,
+    &command_image,   &command_models,
+    &command_pull,    &command_sessions,
+    &command_devices, &command_doctor,
+    &command_bench,   &command_tokenize,
+    &command_score,   NULL,
 };
 
 const struct command *command_find(const char *name)

@@ -37,8 +37,10 @@ bool command_options(const struct command *command, int argc, char **argv, void 
 extern const struct command command_ask;
 extern const struct command command_bench;
 extern const struct command command_chat;
+extern const struct command command_describe;
 extern const struct command command_devices;
 extern const struct command command_doctor;
+extern const struct command command_image;
 extern const struct command command_models;
 extern const struct command command_pull;
 extern const struct command command_replay;

@@ -336,19 +336,25 @@ int engine_process_fd(const struct engine_process *process)
     return process->fd;
 }
 
-bool engine_process_send(struct engine_process *process, enum wire_type type,
-                         json_t *body, struct err *err)
+bool engine_process_send_with(struct engine_process *process, enum wire_type type,
+                              json_t *body, int descriptor, struct err *err)
 {
     if (process->fd < 0) {
         json_decref(body);
         return err_set(err, ERR_DEVICE, "the engine is not running");
     }
     process->refused = false;
-    if (wire_send(process->fd, type, ++process->last_request, body, err))
+    if (wire_send_with(process->fd, type, ++process->last_request, body, descriptor, err))
         return true;
     if (err->code != ERR_LIMIT)
         explain_death(process, err);
     return false;
+}
+
+bool engine_process_send(struct engine_process *process, enum wire_type type,
+                         json_t *body, struct err *err)
+{
+    return engine_process_send_with(process, type, body, -1, err);
 }
 
 // Waits until something arrives, the person wants to stop, or a moment has passed. false:
@@ -378,19 +384,25 @@ static bool wait_for_bytes(struct engine_process *process,
     return true;
 }
 
-json_t *engine_process_call(struct engine_process *process, enum wire_type type,
-                            json_t *body, const struct engine_listener *listener,
-                            struct err *err)
+json_t *engine_process_wait(struct engine_process *process,
+                            const struct engine_listener *listener, struct err *err)
 {
     enum engine_answer answer;
     int64_t kill_at_ns = 0; // 0: not interrupted
     json_t *result = NULL;
 
-    if (!engine_process_send(process, type, body, err))
-        return NULL;
     while ((answer = engine_process_receive(process, listener, &result, err)) ==
            ENGINE_MORE)
         if (!wait_for_bytes(process, listener, &kill_at_ns, err))
             return NULL;
     return answer == ENGINE_RESULT ? result : NULL;
+}
+
+json_t *engine_process_call(struct engine_process *process, enum wire_type type,
+                            json_t *body, const struct engine_listener *listener,
+                            struct err *err)
+{
+    return engine_process_send(process, type, body, err)
+               ? engine_process_wait(process, listener, err)
+               : NULL;
 }

@@ -52,6 +52,9 @@ struct engine_listener {
 json_t *engine_process_call(struct engine_process *process, enum wire_type type,
                             json_t *body, const struct engine_listener *listener,
                             struct err *err);
+// Waits for the answer to what engine_process_send has sent.
+json_t *engine_process_wait(struct engine_process *process,
+                            const struct engine_listener *listener, struct err *err);
 
 // ---------------------------------------------------------------------------
 // The same without waiting, for those who have other things to attend to.
@@ -65,6 +68,9 @@ int engine_process_fd(const struct engine_process *process);
 // Sends a request. Only when there is none already. Takes the reference to body.
 bool engine_process_send(struct engine_process *process, enum wire_type type,
                          json_t *body, struct err *err);
+// The same with an open file, which stays the caller's; -1: none.
+bool engine_process_send_with(struct engine_process *process, enum wire_type type,
+                              json_t *body, int descriptor, struct err *err);
 
 // Asks the engine to stop what it works on; it still answers.
 void engine_process_cancel(struct engine_process *process);

@@ -3,17 +3,21 @@
 //
 // What each request of the front does with the engine. Every function returns the body of
 // WIRE_RESULT, or NULL with err set.
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "app/engine_worker.h"
 #include "app/messages.h"
 #include "base/alloc.h"
 
 #define BENCH_TOKENS_MAX 1000000
+#define PICTURE_SIDE_MAX 65535
 
 static bool need_engine(const struct worker *worker, struct err *err)
 {
@@ -64,7 +68,7 @@ static json_t *generate(struct worker *worker, const struct conversation *conver
                         const struct generation_settings *settings, int64_t now,
                         struct err *err)
 {
-    struct token_ids prompt = { 0 };
+    struct engine_prompt prompt = { 0 };
     struct engine_result result = { 0 };
     bool fallback = false;
     json_t *answer = NULL;
@@ -73,8 +77,7 @@ static json_t *generate(struct worker *worker, const struct conversation *conver
         return NULL;
     if (engine_generate(worker->engine,
                         &(struct engine_request){
-                            .prompt = prompt.ids,
-                            .prompt_count = prompt.count,
+                            .prompt = &prompt,
                             .settings = settings,
                             .progress = worker_on_progress,
                             .on_token = worker_on_token,
@@ -84,7 +87,7 @@ static json_t *generate(struct worker *worker, const struct conversation *conver
         answer = result_json(&result);
         json_object_set_new(answer, "used_fallback_template", json_boolean(fallback));
     }
-    token_ids_release(&prompt);
+    engine_prompt_release(&prompt);
     return answer;
 }
 
@@ -370,6 +373,92 @@ static json_t *run_describe(struct worker *worker, const json_t *body, struct er
                          : NULL;
 }
 
+// ---------------------------------------------------------------------------
+// Pictures: their pixels come as an open file in memory that nobody can change any more.
+
+static bool map_pixels(int fd, struct engine_picture *picture, struct err *err)
+{
+    const int seals = F_SEAL_WRITE | F_SEAL_SHRINK;
+    size_t size = (size_t)picture->width * picture->height * 4;
+    struct stat status;
+    void *pixels;
+
+    if (fstat(fd, &status) != 0 || (uint64_t)status.st_size < size || size == 0 ||
+        (fcntl(fd, F_GET_SEALS) & seals) != seals)
+        return err_set(err, ERR_FORMAT, "%s: the pixels are not what was announced",
+                       picture->name);
+    pixels = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (pixels == MAP_FAILED)
+        return err_set_errno(err, "%s: cannot map its pixels", picture->name);
+    picture->rgba = pixels;
+    return true;
+}
+
+static void unmap_pixels(struct engine_picture *picture)
+{
+    if (picture->rgba != NULL)
+        munmap((void *)(uintptr_t)picture->rgba,
+               (size_t)picture->width * picture->height * 4);
+    picture->rgba = NULL;
+}
+
+// A picture with its pixels, if there are any.
+static bool take_picture(const struct worker *worker, const json_t *body,
+                         struct engine_picture *picture, struct err *err)
+{
+    uint64_t width = 0, height = 0;
+
+    *picture = (struct engine_picture){ .hash = wire_get_string(body, "hash", err) };
+    if (picture->hash == NULL)
+        return false;
+    picture->name = wire_get_string(body, "name", err);
+    if (picture->name == NULL)
+        return false;
+    if (worker->descriptor < 0)
+        return true;
+    if (!wire_get_uint(body, "width", PICTURE_SIDE_MAX, &width, err) ||
+        !wire_get_uint(body, "height", PICTURE_SIDE_MAX, &height, err))
+        return false;
+    picture->width = (uint32_t)width;
+    picture->height = (uint32_t)height;
+    return map_pixels(worker->descriptor, picture, err);
+}
+
+static json_t *run_picture(struct worker *worker, const json_t *body, struct err *err)
+{
+    struct engine_picture_info info = { 0 };
+    struct engine_picture picture;
+    json_t *answer = NULL;
+
+    if (!need_engine(worker, err) || !take_picture(worker, body, &picture, err))
+        return NULL;
+    if (engine_add_picture(worker->engine, &picture, worker_on_progress, worker, &info,
+                           err)) {
+        answer = json_object();
+        json_object_set_new(answer, "known", json_boolean(info.known));
+        json_object_set_new(answer, "was_known", json_boolean(info.was_known));
+        json_object_set_new(answer, "tokens", json_integer((json_int_t)info.token_count));
+        json_object_set_new(answer, "tiles", json_integer((json_int_t)info.tile_count));
+        json_object_set_new(answer, "encode_ns", json_integer(info.encode_ns));
+    }
+    unmap_pixels(&picture);
+    return answer;
+}
+
+static json_t *run_picture_layout(struct worker *worker, const json_t *body,
+                                  struct err *err)
+{
+    const char *mmproj = wire_get_string(body, "mmproj", err);
+    struct engine_picture picture;
+    json_t *answer;
+
+    if (mmproj == NULL || !take_picture(worker, body, &picture, err))
+        return NULL;
+    answer = wrap_json("layout", engine_picture_json(mmproj, &picture, err), err);
+    unmap_pixels(&picture);
+    return answer;
+}
+
 static json_t *run_cancelled(struct worker *worker, const json_t *body, struct err *err)
 {
     (void)worker;
@@ -384,6 +473,7 @@ static json_t *(*const handlers[])(struct worker *, const json_t *, struct err *
     [WIRE_SCORE] = run_score,       [WIRE_BENCH] = run_bench,
     [WIRE_LIMITS] = run_limits,     [WIRE_DEVICES] = run_devices,
     [WIRE_DOCTOR] = run_doctor,     [WIRE_DESCRIBE] = run_describe,
+    [WIRE_PICTURE] = run_picture,   [WIRE_PICTURE_LAYOUT] = run_picture_layout,
     [WIRE_CANCEL] = run_cancelled,
 };
 

@@ -217,6 +217,7 @@ static bool answer_request(struct worker *worker, const struct wire_message *mes
     bool ok;
 
     worker->stage[0] = '\0';
+    worker->descriptor = message->fd;
     result = engine_request_run(worker, message->type, message->body, &err);
     ok = json_array_size(worker->tokens) == 0 || flush_tokens(worker);
     if (result != NULL)

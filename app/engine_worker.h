@@ -33,6 +33,7 @@ struct worker {
     atomic_bool cancelled; // that request
     struct engine *engine;
     // Of the main thread alone:
+    int descriptor;    // that came with the request, or -1
     json_t *tokens;    // not yet sent
     int64_t tokens_ns; // when the last tokens were sent
     char stage[64];

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/base64.h"
 #include "base/utf8.h"
@@ -46,7 +47,9 @@ static bool known_type(unsigned type)
 void wire_message_release(struct wire_message *message)
 {
     json_decref(message->body);
-    *message = (struct wire_message){ 0 };
+    if (message->body != NULL && message->fd >= 0)
+        close(message->fd);
+    *message = (struct wire_message){ .fd = -1 };
 }
 
 enum wire_status wire_parse(const char *bytes, size_t len, size_t *used,
@@ -92,7 +95,7 @@ enum wire_status wire_parse(const char *bytes, size_t len, size_t *used,
         json_decref(body);
         return WIRE_BROKEN;
     }
-    *message = (struct wire_message){ type, get_u32(header + 8), body };
+    *message = (struct wire_message){ type, get_u32(header + 8), body, -1 };
     *used = WIRE_HEADER_BYTES + body_len;
     return WIRE_MESSAGE;
 }
@@ -123,33 +126,69 @@ bool wire_format(enum wire_type type, uint32_t request, const json_t *body,
     return true;
 }
 
-static bool send_all(int fd, const char *bytes, size_t len, struct err *err)
-{
-    while (len > 0) {
-        ssize_t sent = send(fd, bytes, len, MSG_NOSIGNAL);
+// Room for one descriptor in a control message, aligned as it must be.
+union control {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(sizeof(int))];
+};
 
+static void attach(struct msghdr *message, union control *control, int descriptor)
+{
+    struct cmsghdr *header = &control->header;
+
+    memset(control, 0, sizeof(*control));
+    message->msg_control = control->bytes;
+    message->msg_controllen = sizeof(control->bytes);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(header), &descriptor, sizeof(int));
+}
+
+// descriptor goes with the first byte; -1: none.
+static bool send_all(int fd, char *bytes, size_t len, int descriptor, struct err *err)
+{
+    union control control;
+
+    while (len > 0) {
+        struct iovec span = { bytes, len };
+        struct msghdr message = { .msg_iov = &span, .msg_iovlen = 1 };
+        ssize_t sent;
+
+        if (descriptor >= 0)
+            attach(&message, &control, descriptor);
+        sent = sendmsg(fd, &message, MSG_NOSIGNAL);
         if (sent < 0 && errno == EINTR)
             continue;
         if (sent < 0)
             return err_set_errno(err, "cannot send to the other process");
         bytes += sent;
         len -= (size_t)sent;
+        descriptor = -1;
     }
     return true;
 }
 
-bool wire_send(int fd, enum wire_type type, uint32_t request, json_t *body,
-               struct err *err)
+bool wire_send_with(int fd, enum wire_type type, uint32_t request, json_t *body,
+                    int descriptor, struct err *err)
 {
     struct str frame;
     bool ok;
 
     str_init(&frame, WIRE_HEADER_BYTES + WIRE_BODY_MAX);
+    if (descriptor >= 0)
+        json_object_set_new(body, "descriptor", json_true());
     ok = wire_format(type, request, body, &frame, err) &&
-         send_all(fd, frame.data, frame.len, err);
+         send_all(fd, frame.data, frame.len, descriptor, err);
     str_release(&frame);
     json_decref(body);
     return ok;
+}
+
+bool wire_send(int fd, enum wire_type type, uint32_t request, json_t *body,
+               struct err *err)
+{
+    return wire_send_with(fd, type, request, body, -1, err);
 }
 
 // ---------------------------------------------------------------------------
@@ -163,7 +202,24 @@ void wire_reader_init(struct wire_reader *reader, int fd)
 
 void wire_reader_release(struct wire_reader *reader)
 {
+    for (size_t i = 0; i < reader->descriptor_count; i++)
+        close(reader->descriptors[i]);
+    reader->descriptor_count = 0;
     str_release(&reader->buffer);
+}
+
+static bool take_descriptor(struct wire_reader *reader, struct wire_message *message,
+                            struct err *err)
+{
+    if (!json_is_true(json_object_get(message->body, "descriptor")))
+        return true;
+    if (reader->descriptor_count == 0)
+        return err_set(err, ERR_FORMAT, "message of type %d lacks its open file",
+                       (int)message->type);
+    message->fd = reader->descriptors[0];
+    memmove(reader->descriptors, reader->descriptors + 1,
+            --reader->descriptor_count * sizeof(reader->descriptors[0]));
+    return true;
 }
 
 enum wire_status wire_next(struct wire_reader *reader, struct wire_message *message,
@@ -179,21 +235,59 @@ enum wire_status wire_next(struct wire_reader *reader, struct wire_message *mess
         str_reset(&reader->buffer);
         reader->start = 0;
     }
+    if (status == WIRE_MESSAGE && !take_descriptor(reader, message, err)) {
+        wire_message_release(message);
+        return WIRE_BROKEN;
+    }
     return status;
+}
+
+// Keeps the open files that came along; more than expected are closed and refused.
+static bool keep_descriptors(struct wire_reader *reader, struct msghdr *message)
+{
+    bool fits = (message->msg_flags & MSG_CTRUNC) == 0;
+
+    for (struct cmsghdr *header = CMSG_FIRSTHDR(message); header != NULL;
+         header = CMSG_NXTHDR(message, header)) {
+        int descriptor;
+
+        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS ||
+            header->cmsg_len != CMSG_LEN(sizeof(int)))
+            continue;
+        memcpy(&descriptor, CMSG_DATA(header), sizeof(int));
+        if (reader->descriptor_count < WIRE_DESCRIPTORS_MAX) {
+            reader->descriptors[reader->descriptor_count++] = descriptor;
+        } else {
+            close(descriptor);
+            fits = false;
+        }
+    }
+    return fits;
 }
 
 enum wire_status wire_fill(struct wire_reader *reader, struct err *err)
 {
     char bytes[RECEIVE_BYTES];
+    struct iovec span = { bytes, sizeof(bytes) };
+    union control control;
+    struct msghdr message;
     ssize_t got;
 
-    do
-        got = recv(reader->fd, bytes, sizeof(bytes), 0);
-    while (got < 0 && errno == EINTR);
+    do {
+        message = (struct msghdr){ .msg_iov = &span,
+                                   .msg_iovlen = 1,
+                                   .msg_control = control.bytes,
+                                   .msg_controllen = sizeof(control.bytes) };
+        got = recvmsg(reader->fd, &message, MSG_CMSG_CLOEXEC);
+    } while (got < 0 && errno == EINTR);
     if (got == 0 || (got < 0 && errno == ECONNRESET))
         return WIRE_CLOSED;
     if (got < 0) {
         err_set_errno(err, "cannot receive from the other process");
+        return WIRE_BROKEN;
+    }
+    if (!keep_descriptors(reader, &message)) {
+        err_set(err, ERR_LIMIT, "more open files arrived than messages name");
         return WIRE_BROKEN;
     }
     if (reader->start > 0) {

@@ -11,6 +11,8 @@
 //
 // A request is answered by any number of WIRE_PROGRESS and WIRE_TOKENS and then exactly
 // one WIRE_RESULT or WIRE_ERROR, all with its number.
+//
+// A frame whose body has "descriptor": true brings an open file along (SCM_RIGHTS).
 #ifndef ORIEL_APP_WIRE_H
 #define ORIEL_APP_WIRE_H
 
@@ -22,7 +24,7 @@
 #include "base/err.h"
 #include "base/str.h"
 
-#define WIRE_VERSION      1
+#define WIRE_VERSION      2
 #define WIRE_HEADER_BYTES 16
 #define WIRE_BODY_MAX     ((size_t)64 << 20)
 
@@ -38,6 +40,8 @@ enum wire_type {
     WIRE_DEVICES,
     WIRE_DOCTOR,
     WIRE_DESCRIBE,
+    WIRE_PICTURE,
+    WIRE_PICTURE_LAYOUT,
     WIRE_CANCEL, // the request named by the header; has no answer of its own
     // engine to front
     WIRE_HELLO = 64, // once, before anything else, with request 0
@@ -51,6 +55,7 @@ struct wire_message {
     enum wire_type type;
     uint32_t request;
     json_t *body; // an object
+    int fd;       // that came along, or -1
 };
 void wire_message_release(struct wire_message *message);
 
@@ -73,12 +78,19 @@ bool wire_format(enum wire_type type, uint32_t request, const json_t *body,
 // Sends one frame, waiting as long as it takes. Takes the reference to body.
 bool wire_send(int fd, enum wire_type type, uint32_t request, json_t *body,
                struct err *err);
+// The same with an open file, which stays the caller's.
+bool wire_send_with(int fd, enum wire_type type, uint32_t request, json_t *body,
+                    int descriptor, struct err *err);
 
 // Bytes that have arrived and are not yet a message. One thread at a time.
+#define WIRE_DESCRIPTORS_MAX 4
+
 struct wire_reader {
     int fd; // borrowed
     struct str buffer;
-    size_t start; // of the first byte that is not yet read
+    size_t start;                          // of the first byte that is not yet read
+    int descriptors[WIRE_DESCRIPTORS_MAX]; // that came with frames not yet read
+    size_t descriptor_count;
 };
 void wire_reader_init(struct wire_reader *reader, int fd);
 void wire_reader_release(struct wire_reader *reader);

@@ -54,8 +54,9 @@ struct engine *engine_open_vocabulary(const char *model_path, struct err *err)
 {
     struct engine *engine = alloc_zero(sizeof(*engine));
 
+    engine->pictures = alloc_zero(sizeof(*engine->pictures));
     engine->gguf = gguf_open(model_path, err);
-    if (engine->gguf == NULL)
+    if (engine->gguf == NULL || !engine_make_picture_marker(engine, err))
         goto fail;
     engine->tokenizer = vocabulary_load(engine->gguf, err);
     if (engine->tokenizer == NULL || !engine_load_template(engine, err)) {
@@ -79,11 +80,6 @@ struct engine *engine_open(const struct engine_params *params, struct err *err)
                               .cache_directory = params->cache_directory };
     struct engine *engine;
 
-    if (params->mmproj_path != NULL) {
-        err_set(err, ERR_UNSUPPORTED, "%s: this version cannot see pictures yet",
-                params->mmproj_path);
-        return NULL;
-    }
     engine = engine_open_vocabulary(params->model_path, err);
     if (engine == NULL)
         return NULL;
@@ -108,6 +104,9 @@ struct engine *engine_open(const struct engine_params *params, struct err *err)
                 decoder_model(engine->decoder)->vocabulary);
         goto fail;
     }
+    if (params->mmproj_path != NULL && !engine_open_vision(engine, params, err))
+        goto fail;
+    engine_probe_template(engine);
     engine->load_ns = clock_ns() - start;
     return engine;
 
@@ -122,6 +121,9 @@ void engine_close(struct engine **handle)
 
     if (engine == NULL)
         return;
+    engine_close_vision(engine);
+    pictures_release(engine->pictures);
+    free(engine->pictures);
     decoder_destroy(&engine->decoder);
     gpu_close(&engine->gpu);
     vocabulary_destroy(&engine->vocabulary);
@@ -151,6 +153,10 @@ void engine_info(const struct engine *engine, struct engine_info *info)
         .device_bytes = engine->gpu != NULL ? gpu_allocated_bytes(engine->gpu) : 0,
         .vocabulary_size = (uint32_t)tokenizer_size(engine->tokenizer),
         .has_template = !engine->template_is_fallback,
+        .has_vision = engine->vision != NULL,
+        .vision = engine->vision != NULL
+                      ? projector_name(engine->vision->params.projector)
+                      : NULL,
         .load_ns = engine->load_ns,
     };
     if (engine->decoder != NULL) {

@@ -11,9 +11,11 @@
 // any thread and from signal handlers. The engine never touches the terminal or the
 // database.
 //
-// Files of the room: engine.c (this), describe.c (what is in a file), format/ (GGUF), text/ (tokenizer, template,
-// sampler), gpu/ (device, memory, pipelines, kernels), model/ (decoder), reference/
-// (plain C kernels).
+// Files of the room: engine.c (this), describe.c (what is in a file), pictures.c and
+// picture_cache.c (what the model has seen), prompt.c (from conversations to tokens),
+// format/ (GGUF), text/ (tokenizer, template, sampler), gpu/ (device, memory, pipelines,
+// kernels), model/ (decoder), vision/ (encoder, projectors), reference/ (plain C
+// kernels).
 #ifndef ORIEL_ENGINE_ENGINE_H
 #define ORIEL_ENGINE_ENGINE_H
 
@@ -64,7 +66,8 @@ struct engine_info {
     uint32_t layer_count, width, vocabulary_size;
     bool has_template;
     bool has_vision;
-    int64_t load_ns; // how long engine_open took
+    const char *vision; // the projector's type, "gemma3"; NULL or empty: none
+    int64_t load_ns;    // how long engine_open took
 };
 void engine_info(const struct engine *engine, struct engine_info *info);
 
@@ -91,11 +94,64 @@ struct engine *engine_open_vocabulary(const char *model_path, struct err *err);
 // run. NULL when the file is refused, as engine_open refuses it. The caller frees it.
 char *engine_describe_json(const char *model_path, struct err *err);
 
+// ---------------------------------------------------------------------------
+// Pictures. A picture is named by the SHA-256 of its original bytes (image_hash of struct
+// part). The engine must have seen it before a conversation that shows it is rendered.
+
+struct engine_picture {
+    const char *hash;    // 64 hexadecimal digits
+    const char *name;    // for messages; untrusted
+    const uint8_t *rgba; // rows from the top, four bytes a pixel, sRGB, alpha not
+                         // multiplied in; NULL: only if it has been seen already
+    uint32_t width, height;
+};
+
+struct engine_picture_info {
+    bool known;         // false only when rgba was NULL: the pixels are needed
+    bool was_known;     // nothing had to be computed
+    size_t token_count; // of the context that it takes, markers not counted
+    size_t tile_count;
+    int64_t encode_ns;
+};
+
+// Encodes the picture unless its embeddings are in memory or in the cache on disk.
+// ERR_UNSUPPORTED: the model has no vision; ERR_LIMIT, ERR_CANCELLED, ERR_DEVICE.
+bool engine_add_picture(struct engine *engine, const struct engine_picture *picture,
+                        engine_progress *progress, void *user,
+                        struct engine_picture_info *info, struct err *err);
+
+// What the model would see, without weights and device: a JSON text (docs/formats.md) of
+// tiles, sizes, tokens. NULL on failure; the caller frees it.
+char *engine_picture_json(const char *mmproj_path, const struct engine_picture *picture,
+                          struct err *err);
+
+// ---------------------------------------------------------------------------
+// Prompts
+
+// In place of a token: an embedding of a picture.
+#define ENGINE_PICTURE_TOKEN (UINT32_MAX - 1)
+
+// Embeddings [offset, offset + count) of a picture in place of ids [first, first +
+// count).
+struct prompt_picture {
+    char hash[65];
+    size_t first, count, offset;
+    uint32_t rows, columns; // of their grid where places matter, else 0
+};
+
+struct engine_prompt {
+    uint32_t *ids;
+    size_t count;
+    struct prompt_picture *pictures; // in order
+    size_t picture_count;
+};
+void engine_prompt_release(struct engine_prompt *prompt);
+
 // Applies the model's chat template. tools_json may be NULL. now: seconds since the epoch
 // for templates that print the date. Without a template in the file a plain one is used
-// and *used_fallback set.
+// and *used_fallback set. ERR_NOT_FOUND: a picture that the engine has not seen.
 bool engine_render(const struct engine *engine, const struct conversation *conversation,
-                   const char *tools_json, int64_t now, struct token_ids *prompt,
+                   const char *tools_json, int64_t now, struct engine_prompt *prompt,
                    bool *used_fallback, struct err *err);
 
 // ---------------------------------------------------------------------------
@@ -107,8 +163,7 @@ void generation_settings_default(struct generation_settings *settings);
 #define ENGINE_NO_TOKEN UINT32_MAX
 
 struct engine_request {
-    const uint32_t *prompt;
-    size_t prompt_count; // at least 1
+    const struct engine_prompt *prompt; // at least one token
     const struct generation_settings *settings;
     engine_progress *progress; // while the prompt is read; may be NULL
     // Each token as it is chosen; false cancels. The event is valid during the call only.

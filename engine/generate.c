@@ -22,9 +22,10 @@ struct generation {
     const struct engine_request *request;
     struct sampler *sampler;
     struct stop_matcher *stops;
-    struct candidates candidates; // room for the whole vocabulary
-    uint32_t *slices;             // indices of slices, for choosing the highest
-    struct str visible;           // text that became visible by the last token
+    struct candidates candidates;     // room for the whole vocabulary
+    uint32_t *slices;                 // indices of slices, for choosing the highest
+    struct decoder_picture *pictures; // of the prompt
+    struct str visible;               // text that became visible by the last token
     bool needs_all;
     bool sampled; // a token was chosen from the last logits
     uint32_t token;
@@ -141,11 +142,14 @@ static bool choose(void *user, const struct decoder_logits *logits)
 // The loop
 
 static bool feed(struct generation *g, const uint32_t *tokens, uint32_t count,
+                 const struct decoder_picture *pictures, size_t picture_count,
                  engine_progress *progress, struct err *err)
 {
     struct decoder_pass pass = {
         .tokens = tokens,
         .count = count,
+        .pictures = pictures,
+        .picture_count = picture_count,
         .on_logits = choose,
         .progress = progress,
         .user = g,
@@ -207,7 +211,7 @@ static bool reply(struct generation *g, struct engine_result *result, struct err
 {
     const struct generation_settings *settings = g->request->settings;
     uint32_t room =
-        decoder_context(g->engine->decoder) - (uint32_t)g->request->prompt_count;
+        decoder_context(g->engine->decoder) - (uint32_t)g->request->prompt->count;
     int64_t first_ns = 0;
 
     g->start_ns = clock_ns();
@@ -231,7 +235,7 @@ static bool reply(struct generation *g, struct engine_result *result, struct err
             result->reason = STOP_CONTEXT;
         if (result->reason != STOP_NONE)
             break;
-        if (!feed(g, &g->token, 1, NULL, err)) {
+        if (!feed(g, &g->token, 1, NULL, 0, NULL, err)) {
             if (err->code != ERR_CANCELLED)
                 return false;
             *err = (struct err){ .code = ERR_NONE };
@@ -245,20 +249,54 @@ static bool reply(struct generation *g, struct engine_result *result, struct err
     return true;
 }
 
+// The pictures of the prompt as the decoder takes them.
+static bool find_pictures(struct generation *g, struct err *err)
+{
+    const struct engine_prompt *prompt = g->request->prompt;
+
+    g->pictures = alloc_array(prompt->picture_count, sizeof(*g->pictures));
+    for (size_t i = 0; i < prompt->picture_count; i++) {
+        const struct prompt_picture *shown = &prompt->pictures[i];
+        const struct picture *seen = picture_find(g->engine->pictures, shown->hash);
+
+        if (seen == NULL || shown->offset > seen->embedding_count ||
+            shown->count > seen->embedding_count - shown->offset)
+            return err_set(err, ERR_NOT_FOUND,
+                           "a picture of the prompt is no longer in memory");
+        g->pictures[i] = (struct decoder_picture){
+            .first = shown->first,
+            .count = shown->count,
+            .embeddings = seen->embeddings + shown->offset * seen->width,
+            .identity = picture_identity(seen, shown->offset),
+            .deepstack = g->engine->vision->params.deepstack_count,
+            .rows = shown->rows,
+            .columns = shown->columns,
+            .bidirectional = g->engine->vision->params.projector == PROJECTOR_GEMMA3,
+        };
+    }
+    return true;
+}
+
 static bool read_prompt(struct generation *g, struct engine_result *result,
                         struct err *err)
 {
-    const struct engine_request *request = g->request;
+    const struct engine_prompt *prompt = g->request->prompt;
     struct decoder *decoder = g->engine->decoder;
-    uint32_t cached = decoder_cached(decoder, request->prompt, request->prompt_count, NULL, 0);
+    size_t first = 0;
+    uint32_t cached;
     int64_t start = clock_ns();
 
-    if (cached == request->prompt_count)
-        cached--; // the logits of its last token are needed again
+    if (!find_pictures(g, err))
+        return false;
+    // The logits of the last token are needed again.
+    cached = decoder_cached(decoder, prompt->ids, prompt->count - 1, g->pictures,
+                            prompt->picture_count);
     decoder_truncate(decoder, cached);
+    while (first < prompt->picture_count && g->pictures[first].first < cached)
+        first++;
     result->reused_tokens = cached;
-    if (!feed(g, request->prompt + cached, (uint32_t)request->prompt_count - cached,
-              prompt_progress, err))
+    if (!feed(g, prompt->ids + cached, (uint32_t)prompt->count - cached,
+              g->pictures + first, prompt->picture_count - first, prompt_progress, err))
         return false;
     result->prompt_ns = clock_ns() - start;
     return true;
@@ -267,6 +305,7 @@ static bool read_prompt(struct generation *g, struct engine_result *result,
 static bool prepare(struct generation *g, struct err *err)
 {
     const struct generation_settings *settings = g->request->settings;
+    const struct engine_prompt *prompt = g->request->prompt;
     uint32_t vocabulary = decoder_model(g->engine->decoder)->vocabulary;
 
     if (sampler_needs_vocabulary(settings) && g->engine->vocabulary == NULL)
@@ -278,8 +317,9 @@ static bool prepare(struct generation *g, struct err *err)
     g->stops = stop_matcher_create(settings->stop, settings->stop_count, err);
     if (g->stops == NULL)
         return false;
-    for (size_t i = 0; i < g->request->prompt_count; i++)
-        sampler_accept_prompt(g->sampler, g->request->prompt[i]);
+    for (size_t i = 0; i < prompt->count; i++)
+        if (prompt->ids[i] != ENGINE_PICTURE_TOKEN)
+            sampler_accept_prompt(g->sampler, prompt->ids[i]);
     g->needs_all = sampler_needs_all(g->sampler) || settings->top_k > TOP_CANDIDATES / 2;
     g->candidates.items = alloc_array(vocabulary, sizeof(*g->candidates.items));
     g->slices = alloc_array(vocabulary / DECODER_SLICE + 1, sizeof(*g->slices));
@@ -299,11 +339,11 @@ bool engine_generate(struct engine *engine, const struct engine_request *request
     uint32_t context = decoder_context(engine->decoder);
     bool ok;
 
-    *result = (struct engine_result){ .prompt_tokens = request->prompt_count };
+    *result = (struct engine_result){ .prompt_tokens = request->prompt->count };
     engine->cancelled = false;
-    if (request->prompt_count == 0 || request->prompt_count >= context)
+    if (request->prompt->count == 0 || request->prompt->count >= context)
         return err_set(err, ERR_LIMIT, "the prompt has %zu tokens, the context holds %u",
-                       request->prompt_count, context);
+                       request->prompt->count, context);
     str_init(&g.visible, 0);
     ok = prepare(&g, &own);
     if (ok && !read_prompt(&g, result, &own)) {
@@ -321,6 +361,7 @@ bool engine_generate(struct engine *engine, const struct engine_request *request
     stop_matcher_destroy(&g.stops);
     free(g.candidates.items);
     free(g.slices);
+    free(g.pictures);
     str_release(&g.visible);
     if (!ok)
         err_set(err, own.code, "%s", own.text);

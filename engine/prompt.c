@@ -1,7 +1,7 @@
 // engine/prompt.c
 // SPDX-License-Identifier: MIT
 //
-// From conversations to token ids: the chat template, and the tokenizer behind it.
+// From conversations to text: the chat template. prompt_tokens.c goes on from there.
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,25 +67,18 @@ void token_ids_release(struct token_ids *tokens)
     *tokens = (struct token_ids){ .ids = NULL };
 }
 
-static bool encode(const struct engine *engine, const struct text_piece *pieces,
-                   size_t count, bool add_bos, struct token_ids *tokens, struct err *err)
+bool engine_tokenize(const struct engine *engine, const char *text, size_t len,
+                     bool special, struct token_ids *tokens, struct err *err)
 {
+    struct text_piece piece = { text, len, special };
     struct token_list list = { .ids = NULL };
 
-    if (!tokenizer_encode(engine->tokenizer, pieces, count, add_bos, &list, err)) {
+    if (!tokenizer_encode(engine->tokenizer, &piece, 1, special, &list, err)) {
         token_list_release(&list);
         return false;
     }
     *tokens = (struct token_ids){ list.ids, list.count };
     return true;
-}
-
-bool engine_tokenize(const struct engine *engine, const char *text, size_t len,
-                     bool special, struct token_ids *tokens, struct err *err)
-{
-    struct text_piece piece = { text, len, special };
-
-    return encode(engine, &piece, 1, special, tokens, err);
 }
 
 void engine_detokenize(const struct engine *engine, const uint32_t *ids, size_t count,
@@ -106,44 +99,120 @@ static const char *role_name(enum role role)
     return names[role];
 }
 
-// Appends the message's text, with what is not UTF-8 replaced by U+FFFD.
-static bool append_text(const struct message *message, struct str *text, struct err *err)
+// A conversation on its way to the template.
+struct writing {
+    const struct engine *engine;
+    struct str system; // to go in front of the next message
+};
+
+static bool append_part(const struct writing *w, const struct part *part,
+                        struct str *text)
 {
+    if (part->kind == PART_IMAGE)
+        return str_append(text, w->engine->picture_marker);
+    utf8_append_repaired(text, part->text, part->text_len);
+    return !text->truncated;
+}
+
+static json_t *text_content(const struct writing *w, const struct message *message)
+{
+    struct str text;
+    json_t *content = NULL;
+    bool fits = true;
+
+    str_init(&text, 0);
+    str_append_n(&text, w->system.data, w->system.len);
+    for (size_t i = 0; fits && i < message->part_count; i++)
+        fits = append_part(w, &message->parts[i], &text);
+    if (fits)
+        content = json_stringn(text.data, text.len);
+    str_release(&text);
+    return content;
+}
+
+static void append_typed(json_t *list, const char *bytes, size_t len)
+{
+    struct str text;
+
+    str_init(&text, SIZE_MAX / 2);
+    utf8_append_repaired(&text, bytes, len);
+    json_array_append_new(list, json_pack("{s:s, s:o}", "type", "text", "text",
+                                          json_stringn_nocheck(text.data, text.len)));
+    str_release(&text);
+}
+
+static json_t *typed_content(const struct writing *w, const struct message *message)
+{
+    json_t *list = json_array();
+
+    if (w->system.len > 0)
+        append_typed(list, w->system.data, w->system.len);
     for (size_t i = 0; i < message->part_count; i++) {
-        if (message->parts[i].kind == PART_IMAGE)
-            return err_set(err, ERR_UNSUPPORTED,
-                           "the model has no vision: it cannot see pictures");
-        utf8_append_repaired(text, message->parts[i].text, message->parts[i].text_len);
+        const struct part *part = &message->parts[i];
+
+        if (part->kind == PART_IMAGE)
+            json_array_append_new(list, json_pack("{s:s}", "type", "image"));
+        else
+            append_typed(list, part->text, part->text_len);
     }
-    return !text->truncated || err_set(err, ERR_LIMIT, "a message is too long");
+    return list;
+}
+
+static bool has_pictures(const struct message *message)
+{
+    for (size_t i = 0; i < message->part_count; i++)
+        if (message->parts[i].kind == PART_IMAGE)
+            return true;
+    return false;
+}
+
+static bool append_message(struct writing *w, const struct message *message,
+                           json_t *messages, struct err *err)
+{
+    const struct engine *engine = w->engine;
+    bool pictures = has_pictures(message);
+    json_t *content;
+
+    if (pictures && engine->vision == NULL)
+        return err_set(err, ERR_UNSUPPORTED,
+                       "the model has no vision: it cannot see pictures");
+    content =
+        engine->template_wants_lists || (pictures && engine->template_takes_pictures)
+            ? typed_content(w, message)
+            : text_content(w, message);
+    if (content == NULL)
+        return err_set(err, ERR_LIMIT, "a message is too long");
+    str_reset(&w->system);
+    json_array_append_new(
+        messages,
+        json_pack("{s:s, s:o}", "role", role_name(message->role), "content", content));
+    return true;
 }
 
 // fold_system: the system text goes in front of the first message after it, for templates
 // that know no such role.
-static json_t *messages_json(const struct conversation *conversation, bool fold_system,
+static json_t *messages_json(const struct engine *engine,
+                             const struct conversation *conversation, bool fold_system,
                              struct err *err)
 {
+    struct writing w = { .engine = engine };
     json_t *messages = json_array();
-    struct str text;
     bool ok = true;
 
-    str_init(&text, 0);
+    str_init(&w.system, 0);
     for (size_t i = 0; ok && i < conversation->message_count; i++) {
         const struct message *message = &conversation->messages[i];
 
-        ok = append_text(message, &text, err);
-        if (fold_system && message->role == ROLE_SYSTEM &&
-            i + 1 < conversation->message_count) {
-            str_append(&text, "\n\n");
+        if (!fold_system || message->role != ROLE_SYSTEM ||
+            i + 1 == conversation->message_count) {
+            ok = append_message(&w, message, messages, err);
             continue;
         }
-        if (ok)
-            json_array_append_new(messages, json_pack("{s:s, s:o}", "role",
-                                                      role_name(message->role), "content",
-                                                      json_stringn(text.data, text.len)));
-        str_reset(&text);
+        for (size_t k = 0; k < message->part_count; k++)
+            append_part(&w, &message->parts[k], &w.system);
+        str_append(&w.system, "\n\n");
     }
-    str_release(&text);
+    str_release(&w.system);
     if (ok)
         return messages;
     json_decref(messages);
@@ -163,16 +232,13 @@ static json_t *special_token(const struct engine *engine, uint32_t id)
     return string != NULL ? string : json_string("");
 }
 
-static json_t *template_globals(const struct engine *engine,
-                                const struct conversation *conversation, bool fold_system,
+// Takes the reference to messages.
+static json_t *template_globals(const struct engine *engine, json_t *messages,
                                 const char *tools_json, struct err *err)
 {
-    json_t *messages = messages_json(conversation, fold_system, err);
     json_t *globals, *tools = NULL;
     json_error_t problem;
 
-    if (messages == NULL)
-        return NULL;
     if (tools_json != NULL) {
         tools = json_loads(tools_json, JSON_REJECT_DUPLICATES, &problem);
         if (tools == NULL) {
@@ -190,15 +256,18 @@ static json_t *template_globals(const struct engine *engine,
     return globals;
 }
 
-static bool render(const struct engine *engine, const struct conversation *conversation,
-                   bool fold_system, const char *tools_json, int64_t now,
-                   struct template_output *output, struct err *err)
+// Takes the reference to messages, which may be NULL (err is set).
+static bool render_json(const struct engine *engine, json_t *messages,
+                        const char *tools_json, int64_t now,
+                        struct template_output *output, struct err *err)
 {
-    json_t *globals =
-        template_globals(engine, conversation, fold_system, tools_json, err);
     struct template_limits limits = { .max_steps = 0 };
+    json_t *globals;
     bool ok;
 
+    if (messages == NULL)
+        return false;
+    globals = template_globals(engine, messages, tools_json, err);
     if (globals == NULL)
         return false;
     ok = template_render(engine->template, globals, now, &limits, output, err);
@@ -207,28 +276,69 @@ static bool render(const struct engine *engine, const struct conversation *conve
 }
 
 bool engine_render(const struct engine *engine, const struct conversation *conversation,
-                   const char *tools_json, int64_t now, struct token_ids *prompt,
+                   const char *tools_json, int64_t now, struct engine_prompt *prompt,
                    bool *used_fallback, struct err *err)
 {
     bool has_system =
         conversation->message_count > 1 && conversation->messages[0].role == ROLE_SYSTEM;
     struct template_output output;
-    struct text_piece *pieces;
     struct err own = { .code = ERR_NONE };
     bool ok;
 
-    if (!render(engine, conversation, false, tools_json, now, &output, &own) &&
+    if (!render_json(engine, messages_json(engine, conversation, false, &own), tools_json,
+                     now, &output, &own) &&
         !(has_system && own.code == ERR_FORMAT &&
-          render(engine, conversation, true, tools_json, now, &output, NULL)))
+          render_json(engine, messages_json(engine, conversation, true, NULL), tools_json,
+                      now, &output, NULL)))
         return err_set(err, own.code, "%s", own.text);
-    pieces = alloc_array(output.piece_count, sizeof(*pieces));
-    for (size_t i = 0; i < output.piece_count; i++)
-        pieces[i] = (struct text_piece){ output.text.data + output.pieces[i].start,
-                                         output.pieces[i].len, output.pieces[i].trusted };
-    ok = encode(engine, pieces, output.piece_count, true, prompt, err);
-    free(pieces);
+    ok = engine_prompt_assemble(engine, conversation, &output, prompt, err);
     template_output_release(&output);
     if (used_fallback != NULL)
         *used_fallback = engine->template_is_fallback;
     return ok;
+}
+
+// ---------------------------------------------------------------------------
+// What a template wants. Some print nothing of a content that is a plain text, since they
+// expect a list of typed parts; some know where a picture goes.
+
+static const char probe_word[] = "orielprobe";
+
+// Whether the template prints the word of a message with this content (whose reference it
+// takes), and, if it is not NULL, that text of its own exactly once.
+static bool probe(const struct engine *engine, json_t *content, const char *own_text)
+{
+    json_t *messages = json_pack("[{s:s, s:o}]", "role", "user", "content", content);
+    struct template_output output;
+    bool found;
+    size_t own = 0;
+
+    if (!render_json(engine, messages, NULL, 0, &output, NULL))
+        return false;
+    found = strstr(output.text.data, probe_word) != NULL;
+    for (size_t i = 0; own_text != NULL && i < output.piece_count; i++)
+        if (output.pieces[i].trusted)
+            own += engine_count_text(output.text.data + output.pieces[i].start,
+                                     output.pieces[i].len, own_text);
+    template_output_release(&output);
+    return found && (own_text == NULL || own == 1);
+}
+
+static json_t *probe_list(bool picture)
+{
+    json_t *list = json_array();
+
+    if (picture)
+        json_array_append_new(list, json_pack("{s:s}", "type", "image"));
+    append_typed(list, probe_word, strlen(probe_word));
+    return list;
+}
+
+void engine_probe_template(struct engine *engine)
+{
+    engine->template_wants_lists = !probe(engine, json_string(probe_word), NULL) &&
+                                   probe(engine, probe_list(false), NULL);
+    engine->template_takes_pictures =
+        engine->vision != NULL &&
+        probe(engine, probe_list(true), engine_picture_placeholder(engine));
 }

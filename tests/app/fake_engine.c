@@ -37,6 +37,7 @@ struct engine {
     char *path;
     uint32_t context_tokens;
     atomic_bool cancelled;
+    char seen[65 * 16 + 1]; // hashes of pictures
 };
 
 // ---------------------------------------------------------------------------
@@ -160,6 +161,7 @@ void engine_info(const struct engine *engine, struct engine_info *info)
         .vocabulary_size = 258,
         .has_template = true,
         .has_vision = find_word("vision") != NULL,
+        .vision = find_word("vision") != NULL ? "fake" : NULL,
         .load_ns = 500000000,
     };
 }
@@ -203,6 +205,48 @@ void engine_detokenize(const struct engine *engine, const uint32_t *ids, size_t 
     }
 }
 
+void engine_prompt_release(struct engine_prompt *prompt)
+{
+    free(prompt->ids);
+    *prompt = (struct engine_prompt){ 0 };
+}
+
+// Knows a picture only if its pixels have come.
+bool engine_add_picture(struct engine *engine, const struct engine_picture *picture,
+                        engine_progress *progress, void *user,
+                        struct engine_picture_info *info, struct err *err)
+{
+    bool seen = strstr(engine->seen, picture->hash) != NULL;
+
+    *info = (struct engine_picture_info){ .known = seen || picture->rgba != NULL,
+                                          .was_known = seen,
+                                          .token_count = 7,
+                                          .tile_count = 1 };
+    if (strlen(picture->hash) != 64)
+        return err_set(err, ERR_FORMAT, "not a hash");
+    if (!info->known || seen)
+        return true;
+    if (!progress(user, "encoding the picture", 0.5))
+        return err_set(err, ERR_CANCELLED, "stopped");
+    if (strlen(engine->seen) + 65 > sizeof(engine->seen))
+        engine->seen[0] = '\0';
+    strcat(strcat(engine->seen, picture->hash), " ");
+    return true;
+}
+
+char *engine_picture_json(const char *mmproj_path, const struct engine_picture *picture,
+                          struct err *err)
+{
+    (void)mmproj_path;
+    (void)err;
+    return alloc_printf("{\"projector\": \"fake\", \"original\": {\"width\": %u, "
+                        "\"height\": %u}, \"fitted\": {\"width\": 64, \"height\": 64}, "
+                        "\"grid\": {\"rows\": 0, \"columns\": 0}, \"tiles\": "
+                        "[{\"width\": 64, \"height\": 64, \"overview\": true, "
+                        "\"row\": 0, \"column\": 0}], \"tokens\": 7}",
+                        picture->width, picture->height);
+}
+
 static void append_part(struct token_ids *prompt, const struct part *part)
 {
     const char *slash;
@@ -220,27 +264,28 @@ static void append_part(struct token_ids *prompt, const struct part *part)
 }
 
 bool engine_render(const struct engine *engine, const struct conversation *conversation,
-                   const char *tools_json, int64_t now, struct token_ids *prompt,
+                   const char *tools_json, int64_t now, struct engine_prompt *prompt,
                    bool *used_fallback, struct err *err)
 {
     static const char *const names[] = { "system", "user", "assistant", "tool" };
+    struct token_ids bytes = { 0 };
 
     (void)engine;
     (void)tools_json;
     (void)now;
     (void)err;
     *used_fallback = false;
-    *prompt = (struct token_ids){ 0 };
     for (size_t i = 0; i < conversation->message_count; i++) {
         const struct message *message = &conversation->messages[i];
         const char *name = names[message->role];
 
-        append_bytes(prompt, name, strlen(name));
-        append_bytes(prompt, "<", 1);
+        append_bytes(&bytes, name, strlen(name));
+        append_bytes(&bytes, "<", 1);
         for (size_t k = 0; k < message->part_count; k++)
-            append_part(prompt, &message->parts[k]);
-        append_bytes(prompt, ">", 1);
+            append_part(&bytes, &message->parts[k]);
+        append_bytes(&bytes, ">", 1);
     }
+    *prompt = (struct engine_prompt){ .ids = bytes.ids, .count = bytes.count };
     return true;
 }
 
@@ -257,7 +302,7 @@ static void make_reply(const struct engine_request *request, struct str *reply)
     if (tokens >= 0)
         return;
     str_append(reply, "You said: ");
-    engine_detokenize(NULL, request->prompt, request->prompt_count, false, reply);
+    engine_detokenize(NULL, request->prompt->ids, request->prompt->count, false, reply);
 }
 
 struct reply {
@@ -309,10 +354,10 @@ bool engine_generate(struct engine *engine, const struct engine_request *request
     bool ok = true;
 
     atomic_store(&engine->cancelled, false);
-    if (request->prompt_count > engine->context_tokens)
+    if (request->prompt->count > engine->context_tokens)
         return err_set(err, ERR_LIMIT,
                        "the prompt has %zu tokens, the context room for %u",
-                       request->prompt_count, engine->context_tokens);
+                       request->prompt->count, engine->context_tokens);
     str_init(&reply.text, 0);
     make_reply(request, &reply.text);
     sleep_ms(number("prompt_ms", 0));
@@ -337,12 +382,12 @@ bool engine_generate(struct engine *engine, const struct engine_request *request
                                                  .text = reply.text.data,
                                                  .text_len = reply.text.len });
     }
-    result->prompt_tokens = request->prompt_count;
+    result->prompt_tokens = request->prompt->count;
     result->reused_tokens = 3;
     result->generated_tokens = index;
     result->prompt_ns = 100000000;
     result->generation_ns = 2000000000;
-    result->prompt_tokens_per_second = (double)request->prompt_count / 0.1;
+    result->prompt_tokens_per_second = (double)request->prompt->count / 0.1;
     result->generation_tokens_per_second = (double)index / 2;
     str_release(&reply.text);
     return ok;

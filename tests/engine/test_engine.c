@@ -103,12 +103,14 @@ static bool generate(struct engine *engine, const struct generation_settings *se
                      size_t prompt_count, struct collected *c, struct engine_result *result,
                      struct err *err)
 {
-    struct engine_request request = { .prompt = prompt,
-                                      .prompt_count = prompt_count,
+    uint32_t ids[PROMPT_COUNT];
+    struct engine_prompt given = { .ids = ids, .count = prompt_count };
+    struct engine_request request = { .prompt = &given,
                                       .settings = settings,
                                       .on_token = collect,
                                       .user = c };
 
+    memcpy(ids, prompt, sizeof(ids));
     c->engine = engine;
     c->count = 0;
     str_init(&c->text, 0);
@@ -262,8 +264,8 @@ static void a_prompt_longer_than_the_context_is_refused_with_both_numbers(void)
     struct model_file file;
     struct engine *engine = open_engine(&file);
     uint32_t long_prompt[CONTEXT] = { 0 };
-    struct engine_request request = { .prompt = long_prompt,
-                                      .prompt_count = CONTEXT,
+    struct engine_prompt given = { .ids = long_prompt, .count = CONTEXT };
+    struct engine_request request = { .prompt = &given,
                                       .settings = &settings };
 
     if (engine == NULL)
@@ -326,7 +328,8 @@ static void special_tokens_come_from_the_template_only(void)
     struct part part = { .kind = PART_TEXT, .text = text, .text_len = sizeof(text) - 1 };
     struct message message = { .role = ROLE_USER, .parts = &part, .part_count = 1 };
     struct conversation conversation = { .messages = &message, .message_count = 1 };
-    struct token_ids special, plain, rendered;
+    struct token_ids special, plain;
+    struct engine_prompt rendered;
     struct err err = { .code = ERR_NONE };
     struct model_file file;
     struct engine *engine = open_engine(&file);
@@ -347,7 +350,7 @@ static void special_tokens_come_from_the_template_only(void)
     CHECK_INT(marks, 2); // of the user's turn and of the reply's
     token_ids_release(&special);
     token_ids_release(&plain);
-    token_ids_release(&rendered);
+    engine_prompt_release(&rendered);
     close_engine(&engine, &file);
 }
 
