@@ -48,8 +48,8 @@ struct describe {
     bool failed; // some picture
 };
 
-#define AT(member)      offsetof(struct describe, member)
-#define SETTING(member) offsetof(struct describe, settings.member)
+#define AT(member) offsetof(struct describe, member)
+#define SETTINGS   offsetof(struct describe, settings)
 static const struct option_spec options[] = {
     { 'm', "model", "MODEL", OPTION_TEXT, AT(model.name), 0, 0,
       "name or path of the model" },
@@ -58,14 +58,14 @@ static const struct option_spec options[] = {
     { 0, "alt", NULL, OPTION_FLAG, AT(alt), 0, 0, "short alternative texts" },
     { 'p', "prompt", "TEXT", OPTION_TEXT, AT(prompt), 0, 0,
       "what to ask in place of the usual question" },
-    { 'n', "max-tokens", "MAX", OPTION_U32, SETTING(max_tokens), 0, 0,
+    { 'n', "max-tokens", "MAX", OPTION_SETTING, SETTINGS, 0, 0,
       "at most this many tokens for each" },
-    { 0, "temp", "T", OPTION_FLOAT, SETTING(temperature), 0, 100,
+    { 0, "temp", "T", OPTION_SETTING, SETTINGS, 0, 0,
       "temperature; 0, as it is: always the likeliest" },
-    { 0, "seed", "N", OPTION_U64, SETTING(seed), 0, 0, "repeat a random choice" },
+    { 0, "seed", "N", OPTION_SETTING, SETTINGS, 0, 0, "repeat a random choice" },
     { 0, "json", NULL, OPTION_FLAG, AT(json), 0, 0, "print one JSON object a line" },
     { 'o', "output", "FILE", OPTION_TEXT, AT(output), 0, 0,
-      "append JSON lines to FILE, and pass over what it has" },
+      "append JSON lines; what is there is passed over" },
     { 'q', "quiet", NULL, OPTION_FLAG, AT(quiet), 0, 0, "no progress" },
     { 0, "device", "DEVICE", OPTION_TEXT, AT(model.device), 0, 0,
       "index or part of the name of the GPU" },

@@ -3,11 +3,13 @@
 """The commands, driven as a person or a script drives them, with the scripted engine of
 fake_engine.c: what is printed where, exit codes, Ctrl-C, and an engine that dies, hangs or
 talks nonsense."""
+import hashlib
 import json
 import os
 import pty
 import re
 import select
+import shutil
 import signal
 import struct
 import subprocess
@@ -232,12 +234,79 @@ def test_seeds_differ_unless_given():
 
 def test_pictures_go_to_models_that_can_see():
     picture = os.path.join(folder.name, "cat.png")
-    with open(picture, "wb") as file:
-        file.write(b"abc")
+    shutil.copy(os.path.join(top, "tests/golden/pictures/png-0-1.png"), picture)
+    with open(picture, "rb") as file:
+        name = hashlib.sha256(file.read()).hexdigest()[:8]
     one_line(ask("-i", picture, "what is this"), 1, "Fake 1B", "no vision", "cat.png")
     one_line(ask("-i", "/nowhere.png", "what is this"), 1, "/nowhere.png", "No such file")
     done = ask("-i", picture, "-i", picture, "what is this", script="vision")
-    check(done.out == "You said: user<[cat.png ba7816bf][cat.png ba7816bf]what is this>", done)
+    check(done.out == f"You said: user<[cat.png {name}][cat.png {name}]what is this>", done)
+    with open(picture, "wb") as file:
+        file.write(b"abc")
+    one_line(ask("-i", picture, "what is this", script="vision"), 1, "cat.png", "not a PNG")
+    one_line(ask("--mmproj", "/nowhere.gguf", "x"), 1, "/nowhere.gguf", "No such file")
+
+
+def pictures(*names):
+    return [os.path.join(top, "tests/golden/pictures", name) for name in names]
+
+
+def describe(*args, **how):
+    return oriel("describe", "-m", model, *args, **how)
+
+
+def test_pictures_are_described_one_by_one():
+    files = pictures("png-0-1.png", "gif-plain.gif", "jpeg-444.jpg")
+    one_line(describe(files[0]), 1, "Fake 1B", "no vision")
+    one_line(describe(script="vision"), 2, "PICTURE")
+    done = describe(files[0], script="vision text=" + b" two\nlines \n".hex())
+    check(done.code == 0 and done.out == "two\nlines\n", done)
+    done = describe("--alt", *files, script="vision text=" + b" two\nlines \n".hex())
+    check(done.out == "".join(f"{file}: two lines\n" for file in files), done)
+    done = describe("--json", *files, script="vision")
+    lines = [json.loads(line) for line in done.out.splitlines()]
+    check([line["file"] for line in lines] == files, done)
+    check(all(line["text"].startswith("You said: ") and line["picture_tokens"] == 7
+              and len(line["hash"]) == 64 for line in lines), lines)
+
+
+def test_a_bad_picture_does_not_cost_the_others():
+    files = pictures("png-0-1.png", "no-such.png", "gif-plain.gif")
+    done = describe("--json", *files, script="vision")
+    check(done.code == 1 and len(done.out.splitlines()) == 2, done)
+    check(done.err.count("\n") == 1 and "no-such.png" in done.err, done)
+
+
+def test_descriptions_go_on_where_they_were():
+    files = pictures("png-0-1.png", "gif-plain.gif", "jpeg-444.jpg")
+    out = os.path.join(folder.name, "out.jsonl")
+    check(describe("-o", out, files[0], script="vision").code == 0)
+    with open(out, "a") as file:
+        file.write('{"torn":')
+    done = describe("-o", out, *files, script="vision")
+    with open(out) as file:
+        lines = [json.loads(line) for line in file]
+    check([line["file"] for line in lines] == files, done, lines)
+    before = os.path.getsize(out)
+    check(describe("-o", out, *files, script="vision").code == 0)
+    check(os.path.getsize(out) == before)
+    check(describe("-o", out, "--alt", files[0], script="vision").code == 0)
+    with open(out) as file:
+        check(len(file.readlines()) == 4)
+    one_line(describe("-o", "/nowhere/out", files[0], script="vision"), 1, "/nowhere/out")
+
+
+def test_what_a_model_sees_is_shown():
+    file = pictures("jpeg-17x8.jpg")[0]
+    done = oriel("image", "-m", model, file)
+    check(done.code == 0 and "JPEG, 17 x 8 pixels" in done.out, done)
+    check("no vision" in done.err, done)
+    done = oriel("image", "-m", model, "--mmproj", model, "--json", file)
+    layout = json.loads(done.out)["layout"]
+    check(layout["tokens"] == 7 and layout["original"] == {"width": 17, "height": 8}, done)
+    done = oriel("image", "-m", model, "--mmproj", model, file)
+    check("7 of the context" in done.out and "64 x 64" in done.out, done)
+    one_line(oriel("image", "-m", model, "--mmproj", model, "/nowhere.png"), 1, "nowhere")
 
 
 def test_a_full_disk_is_an_error():
@@ -430,7 +499,7 @@ def test_an_error_in_the_middle_keeps_the_text():
     check(done.out == "xxx", done)
 
 
-def frame(body, magic=b"ORLW", version=1, kind=65, request=1, length=None):
+def frame(body, magic=b"ORLW", version=2, kind=65, request=1, length=None):
     body = body if isinstance(body, bytes) else json.dumps(body).encode()
     return magic + struct.pack("<HHII", version, kind, request,
                                len(body) if length is None else length) + body
