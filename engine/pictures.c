@@ -150,7 +150,9 @@ static bool encode(struct engine *engine, const struct vision_input *input,
 static struct picture *see(struct engine *engine, const struct engine_picture *shown,
                            struct watching *watching, struct err *err)
 {
-    struct vision_picture pixels = { shown->rgba, shown->width, shown->height };
+    struct vision_picture pixels = { .rgba = shown->rgba,
+                                     .width = shown->width,
+                                     .height = shown->height };
     struct vision_input input = { .tiles = NULL };
     struct picture *picture = alloc_zero(sizeof(*picture));
     bool ok;
@@ -345,7 +347,9 @@ static json_t *input_json(const struct vision_params *params,
 char *engine_picture_json(const char *mmproj_path, const struct engine_picture *picture,
                           struct err *err)
 {
-    struct vision_picture pixels = { picture->rgba, picture->width, picture->height };
+    struct vision_picture pixels = { .rgba = picture->rgba,
+                                     .width = picture->width,
+                                     .height = picture->height };
     struct gguf *gguf = gguf_open(mmproj_path, err);
     struct vision_params params;
     struct vision_input input = { .tiles = NULL };

@@ -12,8 +12,13 @@
 #include "base/alloc.h"
 #include "engine/private.h"
 
+// What a picture was given as its number when it was prepared, and the text around it.
+#define NUMBER_BEFORE "<image_id>"
+#define NUMBER_FIRST  NUMBER_BEFORE "0<"
+
 struct assembly {
     const struct engine *engine;
+    char **numbered; // [shown_count] markers with the picture's own number, or NULL
     const struct part **shown; // the conversation's pictures, in order
     size_t shown_count, next;
     struct text_piece *pieces; // not yet tokens
@@ -88,6 +93,18 @@ static void add_embeddings(struct assembly *a, const char *hash,
         token_list_push(&a->ids, ENGINE_PICTURE_TOKEN);
 }
 
+// Some families number the pictures of a prompt (MiniCPM-V).
+static const char *number_marker(struct assembly *a, const char *marker)
+{
+    size_t number = a->next - 1;
+
+    if (strncmp(marker, NUMBER_FIRST, strlen(NUMBER_FIRST)) != 0 || number == 0)
+        return marker;
+    a->numbered[number] =
+        alloc_printf("%s%zu%s", NUMBER_BEFORE, number, marker + strlen(NUMBER_FIRST) - 1);
+    return a->numbered[number];
+}
+
 static bool add_picture(struct assembly *a, struct err *err)
 {
     const struct part *part;
@@ -104,7 +121,9 @@ static bool add_picture(struct assembly *a, struct err *err)
         const struct vision_item *item = &picture->items[i];
 
         if (item->kind == VISION_MARKER) {
-            add_text(a, item->marker, strlen(item->marker), true);
+            const char *marker = i == 0 ? number_marker(a, item->marker) : item->marker;
+
+            add_text(a, marker, strlen(marker), true);
             continue;
         }
         if (!flush(a, err))
@@ -175,11 +194,15 @@ bool engine_prompt_assemble(const struct engine *engine,
 
     *prompt = (struct engine_prompt){ .ids = NULL };
     find_pictures(&a, conversation);
+    a.numbered = alloc_array(a.shown_count, sizeof(*a.numbered));
     ok = assemble(&a, output, err);
     prompt->ids = a.ids.ids;
     prompt->count = a.ids.count;
     if (!ok)
         engine_prompt_release(prompt);
+    for (size_t i = 0; i < a.shown_count; i++)
+        free(a.numbered[i]);
+    free(a.numbered);
     free(a.pieces);
     free(a.shown);
     return ok;
