@@ -254,6 +254,7 @@ static void request_failed(struct controller *c, const struct err *err)
 {
     bool alive = engine_process_alive(c->process);
 
+    controller_showing_end(c);
     if (c->state == STATE_OPENING) {
         if (!alive) {
             engine_failed(c, err);
@@ -279,6 +280,8 @@ static void request_failed(struct controller *c, const struct err *err)
         ui_error(c->ui, err);
 }
 
+static void shown(struct controller *c, json_t *result);
+
 static void receive(struct controller *c)
 {
     struct err err = { 0 };
@@ -290,6 +293,8 @@ static void receive(struct controller *c)
     case ENGINE_RESULT:
         if (c->state == STATE_OPENING)
             opened(c, result);
+        else if (c->showing != NULL)
+            shown(c, result);
         else
             generated(c, result);
         break;
@@ -361,10 +366,55 @@ static bool begin_record(struct controller *c, struct err *err)
     return true;
 }
 
+static void ask(struct controller *c)
+{
+    struct conversation conversation = controller_conversation(c);
+    struct err err = { 0 };
+    json_t *body = json_object();
+
+    json_object_set_new(body, "messages",
+                        controller_sees(c) ? conversation_json(&conversation)
+                                           : conversation_words_json(&conversation));
+    json_object_set_new(body, "settings", settings_json(&c->settings));
+    json_object_set_new(body, "now", json_integer(time(NULL)));
+    free((void *)(uintptr_t)conversation.messages);
+    set_stage(c, "reading the prompt", -1);
+    if (!engine_process_send(c->process, WIRE_GENERATE, body, &err))
+        request_failed(c, &err);
+}
+
+// The engine sees the pictures before it is asked.
+static void go_on(struct controller *c, enum showing_step step, const struct err *err)
+{
+    if (step == SHOWING_DONE)
+        ask(c);
+    else if (step == SHOWING_FAILED)
+        request_failed(c, err);
+}
+
+static void shown(struct controller *c, json_t *result)
+{
+    struct err err = { 0 };
+
+    if (c->state == STATE_STOPPING) // between two pictures
+        err_set(&err, ERR_CANCELLED, "stopped");
+    go_on(c,
+          c->state == STATE_STOPPING ? SHOWING_FAILED
+                                     : controller_showing_answer(c, result, &err),
+          &err);
+    json_decref(result);
+}
+
+static void decoded(struct controller *c)
+{
+    struct err err = { 0 };
+
+    go_on(c, controller_showing_decoded(c, &err), &err);
+}
+
 void controller_begin_reply(struct controller *c)
 {
     struct err err = { 0 };
-    json_t *body;
 
     c->reply_due = c->state != STATE_READY && c->state != STATE_WRITING;
     if (c->reply_due)
@@ -378,21 +428,30 @@ void controller_begin_reply(struct controller *c)
     if (c->skipped > 0)
         ui_notice(c->ui, "The first %zu messages no longer fit into the context.",
                   c->skipped);
-    body = json_object();
-    json_object_set_new(body, "messages", controller_messages(c));
-    json_object_set_new(body, "settings", settings_json(&c->settings));
-    json_object_set_new(body, "now", json_integer(time(NULL)));
     c->token_count = 0;
     c->flushed_ns = clock_ns();
-    enter(c, STATE_WRITING, "reading the prompt");
-    if (!engine_process_send(c->process, WIRE_GENERATE, body, &err))
-        request_failed(c, &err);
+    enter(c, STATE_WRITING, "looking at the pictures");
+    if (controller_sees(c)) {
+        struct conversation conversation = controller_conversation(c);
+
+        go_on(c, controller_showing_begin(c, &conversation, &err), &err);
+        free((void *)(uintptr_t)conversation.messages);
+    } else {
+        go_on(c, SHOWING_DONE, &err);
+    }
 }
 
 void controller_stop(struct controller *c)
 {
     if (c->state != STATE_WRITING)
         return;
+    if (controller_showing_fd(c) >= 0) { // the engine knows nothing of it yet
+        struct err err = { 0 };
+
+        err_set(&err, ERR_CANCELLED, "stopped");
+        request_failed(c, &err);
+        return;
+    }
     engine_process_cancel(c->process);
     c->stop_deadline_ns = clock_ns() + STOP_NS;
     ui_finish_block(c->ui, c->block, "stopped");
@@ -569,6 +628,7 @@ static void send_queued(struct controller *c)
 enum {
     FD_UI,
     FD_ENGINE,
+    FD_SHOWING,
     FD_BLOCKS,
     FD_ATTACHING = FD_BLOCKS + PICTURE_BLOCKS_FDS,
     FDS = FD_ATTACHING + 2
@@ -585,6 +645,8 @@ static void loop(struct controller *c)
             .fd = c->process != NULL ? engine_process_fd(c->process) : -1,
             .events = POLLIN,
         };
+        fds[FD_SHOWING] =
+            (struct pollfd){ .fd = controller_showing_fd(c), .events = POLLIN };
         picture_blocks_fds(&c->pictures, fds + FD_BLOCKS);
         controller_attaching_fds(c, fds + FD_ATTACHING);
         poll(fds, FDS, timeout_ms(c, clock_ns()));
@@ -592,6 +654,8 @@ static void loop(struct controller *c)
             on_event(c, &event);
         if (fds[FD_ENGINE].revents != 0 && c->process != NULL)
             receive(c);
+        if (fds[FD_SHOWING].revents != 0 && controller_showing_fd(c) >= 0)
+            decoded(c);
         picture_blocks_tick(&c->pictures);
         controller_attaching_tick(c, clock_ns());
         send_queued(c);
@@ -640,6 +704,7 @@ static void end(struct controller *c)
     if (c->sessions != NULL)
         controller_save_draft(c);
     controller_attaching_end(c);
+    controller_showing_end(c);
     picture_blocks_release(&c->pictures);
     ui_close(&c->ui);
     rescue(c);

@@ -67,6 +67,7 @@ struct controller {
     // the message that is being written
     struct attached *attached;
     size_t attached_count, attached_cap;
+    struct showing *showing; // pictures that the engine must see first; NULL: none left
     struct attaching *attaching; // on their way there, in order
     size_t attaching_count, attaching_cap;
     struct clipboard *clipboard; // that was asked, or NULL
@@ -141,8 +142,8 @@ bool controller_send(struct controller *c, const char *text, struct err *err);
 void controller_list(struct controller *c);
 void controller_save_draft(struct controller *c);
 void controller_load_draft(struct controller *c);
-// What the engine is to answer. A new reference.
-json_t *controller_messages(const struct controller *c);
+// What the engine is to answer: messages of the path; free() the array.
+struct conversation controller_conversation(const struct controller *c);
 // The last message of that role on the path, or NULL.
 const struct sessions_message *controller_last(const struct controller *c,
                                                enum role role);
@@ -166,6 +167,23 @@ struct part *controller_parts(const struct controller *c, const char *text,
 bool controller_sees(const struct controller *c); // false: the model has no vision
 // Says so when pictures are attached; true when it had not been said before.
 bool controller_blind(struct controller *c);
+// controller_showing.c: shows the engine the pictures of a conversation, one by one.
+enum showing_step {
+    SHOWING_ON,     // it works on one, or one is being decoded
+    SHOWING_DONE,   // all are seen
+    SHOWING_FAILED, // err says why
+};
+enum showing_step controller_showing_begin(struct controller *c,
+                                           const struct conversation *conversation,
+                                           struct err *err);
+// The engine has answered.
+enum showing_step controller_showing_answer(struct controller *c, const json_t *answer,
+                                            struct err *err);
+// Readable when controller_showing_decoded has something to do; -1: never.
+int controller_showing_fd(const struct controller *c);
+enum showing_step controller_showing_decoded(struct controller *c, struct err *err);
+void controller_showing_end(struct controller *c);
+
 void controller_attaching_fds(const struct controller *c, struct pollfd fds[2]);
 void controller_attaching_tick(struct controller *c, int64_t now);
 void controller_attaching_end(struct controller *c);

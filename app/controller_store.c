@@ -44,12 +44,11 @@ static bool is_empty(const struct message *message)
 
 // What the engine is to see: all but empty messages, what no longer fits, and what the
 // reply that is being written will replace.
-json_t *controller_messages(const struct controller *c)
+struct conversation controller_conversation(const struct controller *c)
 {
     const struct sessions_message *question = controller_last(c, ROLE_USER);
     struct message *messages = alloc_array(c->path.count, sizeof(*messages));
     size_t count = 0, first = 0;
-    json_t *json;
 
     for (size_t i = 0; i < c->path.count; i++) {
         const struct message *message = &c->path.messages[i].content;
@@ -61,11 +60,7 @@ json_t *controller_messages(const struct controller *c)
         if (&c->path.messages[i] == question)
             break;
     }
-    json = controller_sees(c)
-               ? conversation_json(&(struct conversation){ messages, count })
-               : conversation_words_json(&(struct conversation){ messages, count });
-    free(messages);
-    return json;
+    return (struct conversation){ messages, count };
 }
 
 static const char *how_it_ended(const struct sessions_message *message)

@@ -258,7 +258,7 @@ def describe(*args, **how):
 def test_pictures_are_described_one_by_one():
     files = pictures("png-0-1.png", "gif-plain.gif", "jpeg-444.jpg")
     one_line(describe(files[0]), 1, "Fake 1B", "no vision")
-    one_line(describe(script="vision"), 2, "PICTURE")
+    one_line(describe(script="vision"), 2, "pictures")
     done = describe(files[0], script="vision text=" + b" two\nlines \n".hex())
     check(done.code == 0 and done.out == "two\nlines\n", done)
     done = describe("--alt", *files, script="vision text=" + b" two\nlines \n".hex())
@@ -510,7 +510,7 @@ def test_nonsense_on_the_wire_is_one_line():
     for name, sent, words in [
         ("magic", b"GGUF" + bytes(12), "not a message"),
         ("text", b"Mesa warning\n", "not a message"),
-        ("version", frame({}, version=2), "version 2"),
+        ("version", frame({}, version=3), "version 3"),
         ("type", frame({}, kind=999), "unknown type 999"),
         ("a request", frame({}, kind=1), "in place of an answer"),
         ("a second greeting", frame({}, kind=64), "in place of an answer"),
