@@ -37,7 +37,7 @@ static const struct option_spec options[] = {
     { 0, "theme", "NAME", OPTION_TEXT, AT(theme), 0, 0,
       "dark, light or plain; else the terminal is asked" },
     { 0, "plain", NULL, OPTION_FLAG, AT(plain), 0, 0,
-      "line by line, for screen readers and simple terminals" },
+      "line by line: screen readers, simple terminals" },
     { 0, "ephemeral", NULL, OPTION_FLAG, AT(ephemeral), 0, 0, "keep nothing on disk" },
     OPTIONS_END,
 };
