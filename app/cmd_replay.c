@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MIT
 //
 // oriel replay: a saved conversation as it happened. No engine is started, except by
-// --verify (replay_verify.c).
+// --verify (replay_verify.c) and --model (replay_compare.c).
 //
 // Time: `position` runs along the conversation's time line at `speed`, and stands while
 // paused; an event is shown when the position has reached it.
@@ -44,7 +44,7 @@ static const struct option_spec options[] = {
     { 0, "verify", NULL, OPTION_FLAG, offsetof(struct replay, verify), 0, 0,
       "make every reply again and compare its tokens" },
     { 'm', "model", "MODEL", OPTION_TEXT, offsetof(struct replay, model.name), 0, 0,
-      "the model to make them with" },
+      "the model to make them with; without --verify: another one, to compare" },
     { 0, "device", "DEVICE", OPTION_TEXT, offsetof(struct replay, model.device), 0, 0,
       "index or part of the name of the GPU" },
     { 0, "context", "TOKENS", OPTION_U32, offsetof(struct replay, model.context_tokens),
@@ -385,6 +385,8 @@ static bool play(struct replay *replay, struct err *err)
 
     if (replay->verify)
         return replay_verify(replay, err);
+    if (replay->model.name != NULL)
+        return replay_compare(replay, err);
     replay->player = sessions_replay_open(replay->sessions, replay->conversation, NULL,
                                           (int64_t)((double)replay->max_gap * 1e9), err);
     if (replay->player == NULL)
@@ -437,8 +439,8 @@ static int run(int argc, char **argv)
 
 const struct command command_replay = {
     .name = "replay",
-    .usage =
-        "[--speed X] [--max-gap SECONDS] [--instant] [--cast FILE] [--verify] SESSION",
+    .usage = "[--speed X] [--max-gap SECONDS] [--instant] [--cast FILE] [--verify] "
+             "[-m MODEL] SESSION",
     .summary = "Show a saved conversation as it happened, or make it again",
     .notes = "SESSION is the title or id of a conversation, or \"last\".",
     .options = options,

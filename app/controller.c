@@ -28,6 +28,7 @@
 
 #include "app/clipboard.h"
 #include "app/messages.h"
+#include "app/models/identity.h"
 #include "app/output.h"
 #include "base/alloc.h"
 #include "base/file.h"
@@ -205,6 +206,8 @@ static void opened(struct controller *c, json_t *result)
     c->model_name = models_installed_name(c->model.files.path);
     if (c->model_name == NULL)
         c->model_name = alloc_string(info.model_name);
+    free(c->model_hash);
+    c->model_hash = model_identity(c->model.files.path);
     controller_blind(c);
     enter(c, STATE_READY, "");
     if (c->reply_due)
@@ -352,6 +355,7 @@ static bool begin_record(struct controller *c, struct err *err)
                                         .conversation = c->conversation,
                                         .parent = question->id,
                                         .model_name = c->model_name,
+                                        .model_hash = c->model_hash,
                                         .device = c->info.device_name,
                                         .build = PACKAGE_VERSION,
                                         .settings = &c->settings,
@@ -718,6 +722,7 @@ static void end(struct controller *c)
     free(c->search);
     free(c->queued);
     free(c->model_name);
+    free(c->model_hash);
 }
 
 static char *history_path(void)

@@ -50,6 +50,7 @@ struct controller {
     json_t *opened;
     struct engine_info info; // borrows from opened
     char *model_name;        // what the person calls it
+    char *model_hash;        // models/identity.h; NULL: not known
     int64_t stop_deadline_ns;
     unsigned failures; // of the engine, one after the other
 

@@ -10,14 +10,18 @@
 
 #include "app/cmd_replay.h"
 #include "app/messages.h"
+#include "app/models/identity.h"
 #include "app/output.h"
 #include "base/alloc.h"
 
-#define MEMORY ((size_t)256 << 20)
+#define MEMORY     ((size_t)256 << 20)
+#define HASH_KIND  7  // "sha256:", "sample:"
+#define HASH_SHOWN 19 // bytes of a hash
 
 struct verification {
     struct replay *replay;
     struct client client;
+    char *hash; // of the model file, as models/identity.h makes it
     struct sessions_path path;
     struct sessions_record record; // of the reply that is made again
     size_t compared;               // tokens
@@ -79,9 +83,18 @@ static void report(struct verification *v, size_t index)
 
 static void name_differences(const struct verification *v)
 {
-    if (strcmp(v->record.model_name, v->client.info.model_name) != 0)
+    const char *hash = v->record.model_hash;
+
+    // Hashes of the two kinds say nothing about each other.
+    if (hash[0] != '\0' && v->hash != NULL && strncmp(hash, v->hash, HASH_KIND) == 0) {
+        if (strcmp(hash, v->hash) != 0)
+            remark("replay",
+                   "it was written by another model file (%s: %.*s..., not %.*s...)",
+                   v->record.model_name, HASH_SHOWN, hash, HASH_SHOWN, v->hash);
+    } else if (strcmp(v->record.model_name, v->client.info.model_name) != 0) {
         remark("replay", "it was written by %s, not %s", v->record.model_name,
                v->client.info.model_name);
+    }
     if (strcmp(v->record.device, v->client.info.device_name) != 0)
         remark("replay", "it was written on %s, not %s", v->record.device,
                v->client.info.device_name);
@@ -153,11 +166,13 @@ bool replay_verify(struct replay *replay, struct err *err)
          client_open(&v.client, false, err) &&
          client_open_model(&v.client, &replay->model, err);
     if (ok) {
+        v.hash = model_identity(replay->model.files.path);
         v.client.on_token = on_token;
         v.client.user = &v;
         ok = verify_all(&v, err);
     }
     client_close(&v.client);
+    free(v.hash);
     arena_release(&arena);
     return ok;
 }

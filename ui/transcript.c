@@ -26,6 +26,8 @@ static void release_block(struct transcript *transcript, struct block *block)
         preview_release(transcript->previews, block->preview);
     free(block->preview);
     free(block->label);
+    free(block->beside_label);
+    str_release(&block->beside);
     free(block->meta);
     str_release(&block->text);
     lines_release(&block->lines);
@@ -69,6 +71,11 @@ size_t transcript_add(struct transcript *transcript, const struct ui_block *from
         .meta = alloc_string(from->meta != NULL ? from->meta : ""),
         .streaming = from->streaming,
     };
+    str_init(&block->beside, 0);
+    if (from->beside_label != NULL) {
+        block->beside_label = alloc_string(from->beside_label);
+        str_append_n(&block->beside, from->beside, from->beside_len);
+    }
     str_init(&block->text, 0);
     str_append_n(&block->text, from->text, from->text_len);
     lines_init(&block->lines);
@@ -231,6 +238,57 @@ static void put_reply(struct block *block, int width)
     }
 }
 
+static void put_column(struct lines *lines, const char *label, const struct str *text,
+                       int width)
+{
+    lines_put(lines, STYLE_NAME, label, strlen(label));
+    lines_end(lines, STYLE_TEXT);
+    markdown_lines(lines, text->data, text->len, width);
+}
+
+// Draws line `index` of a column, if there is one, and blanks up to `width` columns.
+static void put_row(struct lines *to, const struct lines *column, size_t index, int width)
+{
+    int used = 0;
+
+    if (index < column->count) {
+        const struct line *line = &column->lines[index];
+
+        for (size_t i = 0; i < line->run_count; i++) {
+            const struct run *run = &column->runs[line->first_run + i];
+
+            lines_put(to, run->style, column->text.data + run->start, run->len);
+        }
+        used = line->width;
+    }
+    for (; used < width; used++)
+        lines_put(to, STYLE_TEXT, " ", 1);
+}
+
+// Two replies side by side, each in its column.
+static void put_beside(struct block *block, int width)
+{
+    int half = width > 7 ? (width - 3) / 2 : 2;
+    struct lines left, right;
+
+    lines_init(&left);
+    lines_init(&right);
+    put_column(&left, block->beside_label, &block->beside, half);
+    put_column(&right, block->label, &block->text, half);
+    for (size_t i = 0; i < left.count || i < right.count; i++) {
+        put_row(&block->lines, &left, i, half);
+        lines_put(&block->lines, STYLE_MUTED, " │ ", strlen(" │ "));
+        put_row(&block->lines, &right, i, 0);
+        lines_end(&block->lines, STYLE_TEXT);
+    }
+    if (block->meta[0] != '\0') {
+        lines_put(&block->lines, STYLE_MUTED, block->meta, strlen(block->meta));
+        lines_end(&block->lines, STYLE_TEXT);
+    }
+    lines_release(&left);
+    lines_release(&right);
+}
+
 // The lines are made again when the picture needs other ones.
 static void fit_picture(struct transcript *transcript, struct block *block)
 {
@@ -251,7 +309,8 @@ static struct block *laid_out(struct transcript *transcript, size_t index)
     if (block->width == width)
         return block;
     lines_reset(&block->lines);
-    put_heading(block);
+    if (block->beside_label == NULL)
+        put_heading(block);
     switch (block->kind) {
     case UI_BLOCK_USER:
     case UI_BLOCK_SYSTEM:
@@ -259,7 +318,9 @@ static struct block *laid_out(struct transcript *transcript, size_t index)
                   width);
         break;
     case UI_BLOCK_REPLY:
-        if (transcript->raw)
+        if (block->beside_label != NULL)
+            put_beside(block, width);
+        else if (transcript->raw)
             put_plain(block, STYLE_TEXT, "", width);
         else
             put_reply(block, width);

@@ -23,6 +23,8 @@ struct block {
     enum ui_block_kind kind;
     char *label, *meta;
     struct str text;
+    char *beside_label; // NULL: nothing stands beside it
+    struct str beside;
     bool streaming;
     bool unfolded;           // its reasoning is shown
     struct preview *preview; // of an image; NULL otherwise

@@ -103,6 +103,9 @@ struct ui_block {
     const char *text;
     size_t text_len;
     bool streaming; // more is to come
+    // Of a reply: another one to be shown at its left, whole. NULL: none.
+    const char *beside_label, *beside;
+    size_t beside_len;
 };
 size_t ui_add_block(struct ui *ui, const struct ui_block *block); // returns its index
 void ui_append(struct ui *ui, size_t block, const char *text, size_t len);

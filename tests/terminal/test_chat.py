@@ -430,9 +430,9 @@ def test_a_conversation_is_replayed():
             check(replay.ended() == 0)
 
 
-def run_plain(screen, *args):
+def run_plain(screen, *args, script="tokens=12"):
     env = {**os.environ, "HOME": screen.home, "LC_ALL": "C.UTF-8",
-           "ORIEL_FAKE": "tokens=12"}
+           "ORIEL_FAKE": script}
     env.pop("XDG_STATE_HOME", None)
     return subprocess.run([program, *args], capture_output=True, text=True, env=env,
                           stdin=subprocess.DEVNULL, timeout=60)
@@ -458,8 +458,35 @@ def test_a_replay_goes_into_pipes_casts_and_through_the_engine_again():
         check(times == sorted(times) and all(event[1] == "o" for event in events))
         done = run_plain(screen, "replay", "--verify", "-m", screen.model, "last")
         check(done.returncode == 0 and "12 tokens, all the same" in done.stdout, done)
+        with open(screen.model, "a") as file:
+            file.write("changed")
+        done = run_plain(screen, "replay", "--verify", "-m", screen.model, "last")
+        check("another model file (Fake 1B: sample:" in done.stderr, done)
         done = run_plain(screen, "replay", "--instant", "no such thing")
         check(done.returncode == 1 and done.stderr.count("\n") == 1, done)
+
+
+def test_another_model_answers_the_same_turns():
+    with chat(script="text=" + hexadecimal("one two three four")) as screen:
+        say(screen, "first question", "one two three four")
+        screen.wait("ready  Fake")
+        say(screen, "second question",
+            "second question\n\n Fake 1B\n one two three four", "ready  Fake")
+        screen.keys("C-d")
+        screen.ended()
+        done = run_plain(screen, "replay", "--model", screen.model, "last",
+                         script="text=" + hexadecimal("one two four five"))
+        text = done.stdout
+        check(done.returncode == 0 and "You:\nfirst question\n" in text and
+              "Fake 1B:\none two three four\n" in text and
+              "Fake 1B:\none two four five\n" in text and
+              "On average 75 % of the words are the same" in text, done)
+        with Screen("replay", "--theme", "dark", "-m", MODEL, "last", home=screen.home,
+                    script="text=" + hexadecimal("one two four five"), columns=100,
+                    rows=50) as replay:
+            replay.wait("one two three four", "│ one two four five", "75 %", "done")
+            replay.type("q")
+            check(replay.ended() == 0)
 
 
 tap.run(globals())
