@@ -44,7 +44,7 @@ static const struct option_spec options[] = {
     { 0, "verify", NULL, OPTION_FLAG, offsetof(struct replay, verify), 0, 0,
       "make every reply again and compare its tokens" },
     { 'm', "model", "MODEL", OPTION_TEXT, offsetof(struct replay, model.name), 0, 0,
-      "the model to make them with; without --verify: another one, to compare" },
+      "the model; without --verify: another, to compare" },
     { 0, "device", "DEVICE", OPTION_TEXT, offsetof(struct replay, model.device), 0, 0,
       "index or part of the name of the GPU" },
     { 0, "context", "TOKENS", OPTION_U32, offsetof(struct replay, model.context_tokens),

@@ -262,7 +262,6 @@ bool controller_send(struct controller *c, const char *text, struct err *err)
         controller_show(c);
     else if (c->path.count > 0)
         controller_show_message(&c->pictures, &c->path.messages[c->path.count - 1]);
-    ui_follow(c->ui);
     c->editing = c->draft_dirty = false;
     controller_set_attached(c, NULL);
     free(c->system);
