@@ -47,11 +47,30 @@ static void go_to(struct str *out, int y, int x)
 // ---------------------------------------------------------------------------
 // Taking away
 
-static void put_blanks(const struct overlay_picture *picture, struct str *out)
+// Whether the picture has only moved, and will be drawn over all of this row again: then
+// the row is left, so that it does not flicker. The last row of a picture may be drawn in
+// part.
+static bool is_drawn_over(const struct overlay *overlay,
+                          const struct overlay_picture *picture, int y)
+{
+    for (size_t i = 0; i < overlay->next_count; i++) {
+        const struct overlay_picture *next = &overlay->next[i];
+
+        if (next->number == picture->number && next->x == picture->x && y >= next->y &&
+            y < next->y + next->rows - 1)
+            return true;
+    }
+    return false;
+}
+
+static void put_blanks(const struct overlay *overlay,
+                       const struct overlay_picture *picture, struct str *out)
 {
     str_append(out, "\033[0m");
-    for (int row = 0; row < picture->rows; row++) {
-        go_to(out, picture->y + row, picture->x);
+    for (int y = picture->y; y < picture->y + picture->rows; y++) {
+        if (is_drawn_over(overlay, picture, y))
+            continue;
+        go_to(out, y, picture->x);
         str_printf(out, "%*s", picture->columns, "");
     }
 }
@@ -64,7 +83,7 @@ static void erase(struct overlay *overlay, const struct overlay_picture *picture
     if (picture->kind == OVERLAY_KITTY)
         format_kitty_remove(picture->number, out);
     else if (!overlay->cleared)
-        put_blanks(picture, out);
+        put_blanks(overlay, picture, out);
 }
 
 static void forget_kitty(struct overlay *overlay, size_t count, struct str *out)
