@@ -8,8 +8,11 @@
 #include "base/alloc.h"
 #include "base/log.h"
 
-#define SCREEN_SHARE      3 // of the screen's rows that a picture may take, at most
-#define DEFAULT_REGISTERS 256
+// The part of the screen's rows that a picture may take. Half blocks need more of them to
+// be recognised.
+#define SCREEN_SHARE        3
+#define SCREEN_SHARE_BLOCKS 2
+#define DEFAULT_REGISTERS   256
 
 void previews_init(struct previews *previews)
 {
@@ -126,6 +129,7 @@ struct fit preview_fit(const struct previews *previews, const struct preview *pr
     enum graphics_kind kind = graphics_kind(graphics, clock_ns());
     struct size cell = graphics_cell(graphics), limit = { 0 };
     int columns = max_columns < PREVIEW_COLUMNS ? max_columns : PREVIEW_COLUMNS;
+    int share = kind == GRAPHICS_BLOCKS ? SCREEN_SHARE_BLOCKS : SCREEN_SHARE;
     struct fit fit;
 
     if (kind == GRAPHICS_UNDECIDED || kind == GRAPHICS_WORDS || preview->failed)
@@ -133,7 +137,7 @@ struct fit preview_fit(const struct previews *previews, const struct preview *pr
     if (kind == GRAPHICS_SIXEL)
         limit = graphics->largest;
     fit = pixels_fit(preview->width, preview->height, cell, columns,
-                     previews->rows / SCREEN_SHARE, limit);
+                     previews->rows / share, limit);
     return kind == GRAPHICS_BLOCKS ? pixels_fit_blocks(&fit, cell) : fit;
 }
 

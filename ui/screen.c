@@ -29,17 +29,18 @@
 #include "ui/transcript.h"
 #include "ui/ui.h"
 
-#define FRAME_NS       ((int64_t)16000000) // between frames while text arrives
-#define RULE_ROWS      8
-#define PANE_COLUMNS   56
-#define PANE_WIDTH     30
-#define COMPOSER_ROWS  10
-#define WHEEL_LINES    3
-#define EVENTS_PER_KEY 2 // at most
-#define SIGNALS_MAX    8 // kinds of them
-#define READ_BYTES     65536
-#define ANSWERS_NS     ((int64_t)10000000000) // in which the terminal has answered
-#define QUIT_ARMED_NS  ((int64_t)3000000000)
+#define FRAME_NS         ((int64_t)16000000) // between frames while text arrives
+#define RULE_ROWS        8
+#define PANE_COLUMNS     56
+#define PANE_WIDTH       30
+#define COMPOSER_ROWS    10
+#define WHEEL_LINES      3
+#define EVENTS_PER_KEY   2 // at most
+#define SIGNALS_MAX      8 // kinds of them
+#define READ_BYTES       65536
+#define ATTACHMENTS_MORE "+99"
+#define ANSWERS_NS       ((int64_t)10000000000) // in which the terminal has answered
+#define QUIT_ARMED_NS    ((int64_t)3000000000)
 
 struct screen {
     struct terminal *terminal;
@@ -57,7 +58,7 @@ struct screen {
     struct ui_status status;
     char *state, *title, *model, *device;
     struct str hint;        // of ours, until the next key
-    struct str attachments; // names of pictures, in one line
+    struct str attachments; // names of pictures, a line each
     struct str queued;      // a message that waits, in one line
     int64_t quit_armed_ns;
     struct events events;
@@ -853,15 +854,36 @@ static void paint_body(struct screen *screen, const struct layout *layout)
                          layout->body, width > 30 ? width - 2 : width);
 }
 
+// As many names as fit, then how many there are besides. Returns the next column.
+static int paint_attachments(const struct screen *screen, int y, int x, int columns)
+{
+    int end = columns - 1 - (int)strlen(ATTACHMENTS_MORE), more = 0;
+
+    for (const char *name = screen->attachments.data; name[0] != '\0';) {
+        size_t len = strcspn(name, "\n");
+
+        if (more > 0 || (x > 2 && x + text_width(name, len) > end))
+            more++;
+        else
+            x += terminal_put(screen->terminal, y, x, end - x, STYLE_LINK, name, len) + 2;
+        name += len + 1;
+    }
+    if (more > 0) {
+        char text[sizeof(ATTACHMENTS_MORE) + 10];
+        int len = snprintf(text, sizeof(text), "+%d", more);
+
+        x += terminal_put(screen->terminal, y, x, columns - 1 - x, STYLE_MUTED, text,
+                          (size_t)len) +
+             2;
+    }
+    return x;
+}
+
 // What goes with the next message, and the one that waits to be sent.
 static void paint_waiting(const struct screen *screen, int y, int columns)
 {
-    int x = 2;
+    int x = paint_attachments(screen, y, 2, columns);
 
-    x += terminal_put(screen->terminal, y, x, columns - x - 1, STYLE_LINK,
-                      screen->attachments.data, screen->attachments.len);
-    if (x > 2)
-        x += 2;
     if (x < columns - 1)
         terminal_put(screen->terminal, y, x, columns - x - 1, STYLE_NOTICE,
                      screen->queued.data, screen->queued.len);
@@ -1020,7 +1042,7 @@ void screen_set_attachments(struct screen *screen, const char *const *names, siz
     touch(screen);
     str_reset(&screen->attachments);
     for (size_t i = 0; i < count; i++)
-        str_printf(&screen->attachments, "%s▣ %s", i > 0 ? "  " : "", names[i]);
+        str_printf(&screen->attachments, "▣ %s\n", names[i]);
 }
 
 void screen_set_queued(struct screen *screen, const char *text)

@@ -383,6 +383,12 @@ def test_attachments_stand_above_the_message():
         assert screen.row_of("▣ cat.png") == screen.row_of("›") - 1
 
 
+def test_many_attachments_are_counted():
+    with Shown("attach:a:bb:a very long name of a picture that is attached.png:c:d",
+               columns=40) as screen:
+        screen.wait(lambda: "▣ a  ▣ bb  +3" in screen.text())
+
+
 def test_names_are_harmless():
     with Shown("attach:a\033[31mb\033]0;x\007.png", wait="▣ a") as screen:
         screen.settle()

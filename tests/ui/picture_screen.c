@@ -10,7 +10,7 @@
 //   photo:W:H        a picture with many colours
 //   hole:W:H         a red frame around transparent pixels
 //   broken           a picture that cannot be shown
-//   attach:NAME      a picture that goes with the next message
+//   attach:NAME:...  pictures that go with the next message
 //   truncate:N       keeps N blocks
 #include <poll.h>
 #include <stdio.h>
@@ -121,6 +121,20 @@ static void begin_reply(struct gallery *gallery, unsigned lines)
     gallery->next_ns = clock_ns();
 }
 
+// names: ":NAME:NAME..."
+static void attach(struct ui *ui, const char *names)
+{
+    char *copy = alloc_string(names), *rest = NULL;
+    const char *list[PICTURES];
+    size_t count = 0;
+
+    for (char *name = strtok_r(copy, ":", &rest); name != NULL && count < PICTURES;
+         name = strtok_r(NULL, ":", &rest))
+        list[count++] = name;
+    ui_set_attachments(ui, list, count);
+    free(copy);
+}
+
 static void obey(struct gallery *gallery, const char *word)
 {
     char kind[16] = "";
@@ -134,7 +148,7 @@ static void obey(struct gallery *gallery, const char *word)
     } else if (strcmp(kind, "truncate") == 0) {
         ui_truncate(gallery->ui, first);
     } else if (strcmp(kind, "attach") == 0) {
-        ui_set_attachments(gallery->ui, (const char *[]){ strchr(word, ':') + 1 }, 1);
+        attach(gallery->ui, strchr(word, ':'));
     } else {
         add_picture(gallery, kind, first, second);
     }
