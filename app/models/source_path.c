@@ -14,7 +14,7 @@
 #include "app/models/source_pypi.h"
 #include "base/alloc.h"
 
-#define STEP ((size_t)16 << 20)
+#define STEP ((size_t)1 << 20)
 
 bool source_is_path(const char *source)
 {
@@ -23,25 +23,47 @@ bool source_is_path(const char *source)
            strstr(source, "://") == NULL;
 }
 
-static bool copy_all(int in, int out, uint64_t size, struct meter *meter, struct err *err)
+static bool write_all(int fd, const char *bytes, size_t len, struct err *err)
 {
-    uint64_t done = 0;
+    while (len > 0) {
+        ssize_t put = write(fd, bytes, len);
 
-    while (done < size) {
-        ssize_t moved = copy_file_range(in, NULL, out, NULL, STEP, 0);
-
-        if (moved < 0 && errno == EINTR)
+        if (put < 0 && errno == EINTR)
             continue;
-        if (moved < 0)
-            return err_set_errno(err, "cannot copy");
-        if (moved == 0)
-            return err_set(err, ERR_IO, "it became shorter while it was copied");
-        done += (uint64_t)moved;
-        meter_update(meter, done);
-        if (interrupted())
-            return err_set(err, ERR_CANCELLED, "stopped");
+        if (put < 0)
+            return err_set_errno(err, "cannot write");
+        bytes += put;
+        len -= (size_t)put;
     }
     return true;
+}
+
+// By reading and writing: copy_file_range does not go from one kind of file system to
+// another (Linux 5.19 and later), and on the same one there would be a link.
+static bool copy_all(int in, int out, uint64_t size, struct meter *meter, struct err *err)
+{
+    char *buffer = alloc_array(STEP, 1);
+    uint64_t done = 0;
+    bool ok = true;
+
+    while (ok && done < size) {
+        ssize_t got = read(in, buffer, STEP);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            ok = err_set_errno(err, "cannot read");
+        else if (got == 0)
+            ok = err_set(err, ERR_IO, "it became shorter while it was copied");
+        else
+            ok = write_all(out, buffer, (size_t)got, err);
+        done += got > 0 ? (uint64_t)got : 0;
+        meter_update(meter, done);
+        if (ok && interrupted())
+            ok = err_set(err, ERR_CANCELLED, "stopped");
+    }
+    free(buffer);
+    return ok;
 }
 
 static bool copy(const char *path, const char *to, const struct workspace *workspace,
@@ -64,6 +86,8 @@ static bool copy(const char *path, const char *to, const struct workspace *works
         close(in);
     if (out >= 0)
         close(out);
+    if (!ok)
+        unlink(to); // it would be copied anew anyway
     return ok;
 }
 

@@ -157,6 +157,20 @@ def test_a_file_is_linked_and_found_by_name():
     fails(oriel(home, "models", "rm", "one"), 1, "one is not installed")
 
 
+def test_a_file_of_another_kind_of_file_system_is_copied():
+    home = new_home()
+    memory = "/dev/shm"
+    if not os.path.isdir(memory) or os.stat(memory).st_dev == os.stat(home).st_dev:
+        raise tap.Skip("no second file system")
+    with tempfile.NamedTemporaryFile(dir=memory, prefix="oriel-test-") as source:
+        source.write(DATA * 10)
+        source.flush()
+        done = oriel(home, "pull", source.name, "--name", "far")
+        check(done.code == 0 and content(home, "far") == DATA * 10, done)
+        there = stat.S_IMODE(os.stat(os.path.join(store(home), "far.gguf")).st_mode)
+        check(there == 0o600, oct(there))
+
+
 def test_a_file_with_the_wrong_checksum_is_refused():
     home, path = new_home(), file("two.gguf")
     fails(oriel(home, "pull", path, "--sha256", "0" * 64), 1, "SHA-256", "0" * 64)

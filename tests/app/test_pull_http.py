@@ -64,14 +64,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_HEAD(self):
         self.do_GET()
 
-    def do_file(self, data, etag, hub=False, breaks=False, ranges=True, pause=0, length=True):
-        """A file that a test put there. breaks: half of it, and then no more for an hour."""
+    def do_file(self, data, etag, hub=False, breaks=False, ranges=True, pause=0, length=True,
+                said=None):
+        """A file that a test put there. breaks: half of it, and then no more for an hour.
+        said: what the hub says is its content."""
         if breaks and self.server.failures.get(self.path):
             return self.send(429, Retry_After="3600")
         headers = {"ETag": f'"{etag}"'} if etag else {}
         if hub and not self.path.startswith("/cdn"):
             headers.update(Location=f"/cdn{self.path}", X_Linked_Size=str(len(data)),
-                           X_Linked_Etag=f'"{hashlib.sha256(data).hexdigest()}"')
+                           X_Linked_Etag=f'"{hashlib.sha256(said or data).hexdigest()}"')
             return self.send(302, **headers)
         code, first = 200, 0
         if "Range" in self.headers and ranges and self.headers.get("If-Range") == f'"{etag}"':
@@ -238,6 +240,13 @@ def test_of_a_split_model_in_a_repository_all_parts_are_taken():
     record = json.loads(hub(home, "hf:some/split", "--json").out)
     models.check(record["name"] == "m-Q4_0" and len(record["files"]) == 3, record)
     models.check(models.oriel(home, "models", "verify", "m-Q4_0").code == 0)
+
+
+def test_a_hub_that_says_a_wrong_hash_is_not_believed():
+    home = models.new_home()
+    server.files["/liar.gguf"] = {"data": DATA, "etag": "v1", "hub": True, "said": b"other"}
+    models.fails(pull(home, "/liar.gguf"), 1, "its SHA-256 is " + SHA256)
+    models.check(nothing_installed(home))
 
 
 def test_a_repository_without_a_model_is_an_error():
