@@ -11,32 +11,35 @@
 #include "engine/gpu/kernels.h"
 #include "engine/reference/kernels.h"
 
+// Rows of two parts, of which the second is normed.
 static bool check_rms_norm(struct check *check, uint32_t width)
 {
-    const uint32_t rows = 3, stride = (width + 31) / 32 * 32;
-    float *x = check_random_floats(check, (size_t)rows * width);
+    const uint32_t rows = 3, part = (width + 31) / 32 * 32;
+    float *x = check_random_floats(check, (size_t)rows * 2 * width);
     float *weight = check_random_floats(check, width);
-    float *want = check_no_floats(check, (size_t)rows * width);
-    struct rms_norm_call call = { .x = check_upload_rows(check, x, rows, width, stride),
+    float *want = check_no_floats(check, (size_t)rows * 2 * width);
+    struct rms_norm_call call = { .x = check_upload_rows(check, x, rows * 2, width, part),
                                   .weight = check_upload_floats(check, weight, width),
-                                  .y =
-                                      check_upload_rows(check, NULL, rows, width, stride),
+                                  .y = check_upload_rows(check, NULL, rows * 2, width,
+                                                         part),
                                   .width = width,
-                                  .stride = stride,
+                                  .stride = 2 * part,
                                   .rows = rows,
+                                  .column = part,
                                   .epsilon = 1e-5f };
     double milliseconds;
     char name[32];
 
-    reference_rms_norm(x, weight, want, rows, width, 1e-5);
+    for (uint32_t r = 1; r < 2 * rows; r += 2)
+        reference_rms_norm(x + r * width, weight, want + r * width, 1, width, 1e-5);
     snprintf(name, sizeof(name), "%u x %u", rows, width);
     return call.x != NULL && call.weight != NULL && call.y != NULL &&
            check_run(check,
                      gpu_record_begin(check->recording, check->err) &&
                          kernel_rms_norm(check->gpu, check->recording, &call, check->err),
                      &milliseconds) &&
-           check_report(check, "rms_norm", "", name, call.y, want, rows, width, stride,
-                        SUM_TOLERANCE, milliseconds);
+           check_report(check, "rms_norm", "", name, call.y, want, (size_t)rows * 2,
+                        width, part, SUM_TOLERANCE, milliseconds);
 }
 
 static bool check_glu(struct check *check, enum kernel_activation activation)

@@ -113,7 +113,7 @@ static bool norm_part(struct vision_pass *pass, const struct gpu_buffer *weight,
 
     if (weight->memory == NULL)
         return true;
-    if (!vision_spend(pass, (uint64_t)inner * tokens) ||
+    if (!vision_spend_values(pass, inner, tokens) ||
         !kernel_rms_norm(encoder->gpu, encoder->recording, &call, pass->err))
         return false;
     gpu_record_barrier(encoder->recording);
@@ -164,7 +164,7 @@ static bool add_branch(struct vision_pass *pass, const struct vision_linear *lin
                               tokens, true);
     if (!vision_product(pass, linear, input, &encoder->branch, encoder->x_stride, tokens,
                         false) ||
-        !vision_spend(pass, (uint64_t)encoder->params.width * tokens) ||
+        !vision_spend_values(pass, encoder->params.width, tokens) ||
         !kernel_add(encoder->gpu, encoder->recording, &call, pass->err))
         return false;
     gpu_record_barrier(encoder->recording);
@@ -173,24 +173,19 @@ static bool add_branch(struct vision_pass *pass, const struct vision_linear *lin
 
 static bool gate(struct vision_pass *pass, uint32_t tokens)
 {
-    static const enum kernel_activation kernels[] = {
-        [VISION_GELU] = KERNEL_GELU,
-        [VISION_GELU_TANH] = KERNEL_GELU_TANH,
-        [VISION_GELU_QUICK] = KERNEL_GELU_QUICK,
-        [VISION_SILU] = KERNEL_SILU,
-    };
     struct vision_encoder *encoder = pass->encoder;
     uint32_t width = encoder->params.ff_width;
     struct glu_call call = { .x = &encoder->up,
                              .y = &encoder->hidden,
-                             .activation = kernels[encoder->params.activation],
+                             .activation =
+                                 vision_kernel_activation(encoder->params.activation),
                              .width = width,
                              .x_stride = encoder->up_stride,
                              .up_offset = width,
                              .y_stride = encoder->hidden_stride,
                              .items = tokens };
 
-    if (!vision_spend(pass, (uint64_t)width * tokens) ||
+    if (!vision_spend_values(pass, width, tokens) ||
         !kernel_glu(encoder->gpu, encoder->recording, &call, pass->err))
         return false;
     gpu_record_barrier(encoder->recording);

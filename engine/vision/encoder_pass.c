@@ -70,6 +70,11 @@ bool vision_spend(struct vision_pass *pass, uint64_t cost)
     return true;
 }
 
+bool vision_spend_values(struct vision_pass *pass, uint32_t width, uint32_t rows)
+{
+    return vision_spend(pass, (uint64_t)width * rows * VALUE_COST);
+}
+
 uint64_t vision_budget(struct vision_pass *pass, uint64_t least)
 {
     double left = budget_of(pass->encoder) - (double)pass->spent;
@@ -128,7 +133,7 @@ bool vision_norm_rows(struct vision_pass *pass, const struct vision_norm *norm,
                                      .stride = stride,
                                      .rows = rows,
                                      .epsilon = epsilon };
-    bool ok = vision_spend(pass, (uint64_t)width * rows * VALUE_COST);
+    bool ok = vision_spend_values(pass, width, rows);
 
     ok = ok &&
          (norm->bias.memory != NULL
@@ -139,9 +144,7 @@ bool vision_norm_rows(struct vision_pass *pass, const struct vision_norm *norm,
     return ok;
 }
 
-bool vision_activate_rows(struct vision_pass *pass, enum vision_activation activation,
-                          const struct gpu_buffer *x, uint32_t width, uint32_t stride,
-                          uint32_t rows)
+enum kernel_activation vision_kernel_activation(enum vision_activation activation)
 {
     static const enum kernel_activation kernels[] = {
         [VISION_GELU] = KERNEL_GELU,
@@ -149,14 +152,22 @@ bool vision_activate_rows(struct vision_pass *pass, enum vision_activation activ
         [VISION_GELU_QUICK] = KERNEL_GELU_QUICK,
         [VISION_SILU] = KERNEL_SILU,
     };
+
+    return kernels[activation];
+}
+
+bool vision_activate_rows(struct vision_pass *pass, enum vision_activation activation,
+                          const struct gpu_buffer *x, uint32_t width, uint32_t stride,
+                          uint32_t rows)
+{
     struct vision_encoder *encoder = pass->encoder;
     struct activate_call call = { .x = x,
-                                  .activation = kernels[activation],
+                                  .activation = vision_kernel_activation(activation),
                                   .width = width,
                                   .stride = stride,
                                   .items = rows };
 
-    if (!vision_spend(pass, (uint64_t)width * rows * VALUE_COST) ||
+    if (!vision_spend_values(pass, width, rows) ||
         !kernel_activate(encoder->gpu, encoder->recording, &call, pass->err))
         return false;
     gpu_record_barrier(encoder->recording);
@@ -170,8 +181,7 @@ bool vision_spread_heads(struct vision_pass *pass, const struct gpu_buffer *x,
 {
     struct vision_encoder *encoder = pass->encoder;
 
-    if (!vision_spend(pass,
-                      (uint64_t)store->heads * store->head_dim * tokens * VALUE_COST))
+    if (!vision_spend_values(pass, store->heads * store->head_dim, tokens))
         return false;
     for (uint32_t part = 0; part < store->part_count; part++) {
         uint32_t head = part * store->heads_per_part, left = store->heads - head;

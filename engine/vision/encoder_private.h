@@ -96,6 +96,9 @@ struct vision_pass {
 // Makes room for commands that cost this much: may submit what there is.
 bool vision_spend(struct vision_pass *pass, uint64_t cost);
 
+// For a kernel that reads, changes and writes values.
+bool vision_spend_values(struct vision_pass *pass, uint32_t width, uint32_t rows);
+
 // How much more fits into the submission, at least `least`.
 uint64_t vision_budget(struct vision_pass *pass, uint64_t least);
 
@@ -110,6 +113,8 @@ bool vision_product(struct vision_pass *pass, const struct vision_linear *linear
 bool vision_norm_rows(struct vision_pass *pass, const struct vision_norm *norm,
                       const struct gpu_buffer *x, const struct gpu_buffer *y,
                       uint32_t width, uint32_t stride, uint32_t rows, float epsilon);
+
+enum kernel_activation vision_kernel_activation(enum vision_activation activation);
 
 bool vision_activate_rows(struct vision_pass *pass, enum vision_activation activation,
                           const struct gpu_buffer *x, uint32_t width, uint32_t stride,

@@ -379,6 +379,10 @@ static bool read_encoder(const struct gguf *gguf, struct vision_params *params,
                          struct err *err)
 {
     params->rms_norm = families[params->projector].rms_norm;
+    // InternViT 6B: an RMS norm has no bias, and that is all that files say about it.
+    if (params->projector == PROJECTOR_INTERNVL &&
+        gguf_find(gguf, "v.blk.0.ln1.bias") == NULL)
+        params->rms_norm = true;
     return read_sizes(gguf, params, err) && read_epsilon(gguf, params, err) &&
            read_activation(gguf, params, err) && read_widths(gguf, params, err) &&
            read_merge(gguf, params, err) && read_window(gguf, params, err) &&

@@ -73,7 +73,7 @@ static bool merge_chunk(struct vision_pass *pass, uint32_t chunk, uint32_t first
     };
 
     if (!norm_input(pass, chunk, patches, &call.x) ||
-        !vision_spend(pass, (uint64_t)patches * encoder->params.width) ||
+        !vision_spend_values(pass, encoder->params.width, patches) ||
         !kernel_merge(encoder->gpu, encoder->recording, &call, pass->err))
         return false;
     gpu_record_barrier(encoder->recording);

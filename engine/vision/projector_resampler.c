@@ -71,7 +71,7 @@ static bool look_at_chunk(struct vision_pass *pass, uint32_t chunk)
         !vision_product(pass, &w->value, &r->input, &r->product, stride, tokens, false) ||
         !vision_spread_heads(pass, &r->product, stride, 0, first, tokens, NULL,
                              &r->values) ||
-        !vision_spend(pass, (uint64_t)width * tokens) ||
+        !vision_spend_values(pass, width, tokens) ||
         !kernel_add(encoder->gpu, encoder->recording, &add, pass->err))
         return false;
     gpu_record_barrier(encoder->recording);
