@@ -52,8 +52,7 @@ class Shown(Terminal):
 def test_a_sixel_is_where_it_should_be():
     with Shown("text:2", "quarters:240:120", wait="quarters.png  240 x 120") as screen:
         screen.wait(lambda: screen.sent["sixel"] == 1)
-        screen.settle()
-        assert screen.area() == (4, 1, 10, 25), screen.area()
+        screen.wait(lambda: screen.area() == (4, 1, 10, 25))
         screen.check_quarters(4, 1, 240, 120)
         assert screen.row_of("quarters.png") == 10
         assert screen.sent["sixel"] == 1
@@ -61,15 +60,13 @@ def test_a_sixel_is_where_it_should_be():
 
 def test_a_large_one_takes_a_third_of_the_screen():
     with Shown("quarters:4000:4000", wait="4000 x 4000", rows=30) as screen:
-        screen.wait(screen.area)
-        assert screen.area() == (0, 1, 10, 21), screen.area()
+        screen.wait(lambda: screen.area() == (0, 1, 10, 21))
         screen.check_quarters(0, 1, 200, 200)
 
 
 def test_a_broad_one_takes_forty_columns():
     with Shown("quarters:4000:400", wait="4000 x 400", columns=100) as screen:
-        screen.wait(screen.area)
-        assert screen.area() == (0, 1, 2, 41), screen.area()
+        screen.wait(lambda: screen.area() == (0, 1, 2, 41))
 
 
 def test_the_shape_is_right_in_any_cell():
@@ -101,8 +98,7 @@ def test_a_reply_below_sends_no_picture_again():
 
 def test_a_reply_pushes_it_up_and_out():
     with Shown("quarters:240:120", "stream:30", wait="line 30") as screen:
-        screen.settle()
-        assert screen.area() is None
+        screen.wait(lambda: screen.area() is None)
         assert not screen.pixels
 
 
@@ -118,20 +114,17 @@ def test_it_is_cut_where_it_is_scrolled_out():
         for up in range(1, cut + 1):
             screen.type("\033[1;2A")
             screen.wait(lambda: screen.row_of("quarters.png") == 6 - cut + up)
-            screen.settle()
+            screen.wait(lambda: screen.area() == (0, 1, 6 - cut + up, 25))
             screen.check_quarters(0, 1, 240, 120, top=20 * (cut - up))
-            assert screen.area() == (0, 1, 6 - cut + up, 25)
         assert screen.sent["sixel"] == sent + cut
 
 
 def test_it_is_cut_at_the_bottom():
     with Shown("text:18", "quarters:240:120", wait="240 x 120") as screen:
-        screen.settle()
-        assert screen.area() == (13, 1, 19, 25)
+        screen.wait(lambda: screen.area() == (13, 1, 19, 25))
         screen.type("\033[1;2A" * 4)
         screen.wait(lambda: screen.row_of("line 18") == 15)
-        screen.settle()
-        assert screen.area() == (17, 1, 21, 25), screen.area()
+        screen.wait(lambda: screen.area() == (17, 1, 21, 25))
         pixels = screen.picture()
         assert near(pixels[15, 17 * 20 + 5], RED) and near(pixels[245, 20 * 20 + 5], YELLOW)
 
@@ -156,26 +149,22 @@ def test_help_and_the_list_go_in_front():
         screen.wait(screen.area)
         screen.type("\033OP")
         screen.wait(lambda: "send the message" in screen.text())
-        screen.settle()
-        assert screen.area() is None
+        screen.wait(lambda: screen.area() is None)
         screen.type("\033")
         screen.wait(screen.area)
         screen.check_quarters(0, 1, 240, 120)
         screen.type("\033OQ")
         screen.wait(lambda: "Conversations" in screen.text())
-        screen.settle()
+        screen.wait(lambda: screen.area() == (0, 31, 6, 55))
         screen.check_quarters(0, 31, 240, 120)
-        assert screen.area() == (0, 31, 6, 55)
 
 
 def test_it_is_drawn_again_after_a_resize():
     with Shown("quarters:240:240", wait="240 x 240") as screen:
-        screen.wait(screen.area)
-        assert screen.area() == (0, 1, 8, 17)
+        screen.wait(lambda: screen.area() == (0, 1, 8, 17))
         screen.set_size(60, 36)
         screen.wait(lambda: "ready" in screen.text() and screen.area())
-        screen.settle()
-        assert screen.area() == (0, 1, 12, 25), screen.area()
+        screen.wait(lambda: screen.area() == (0, 1, 12, 25))
         screen.check_quarters(0, 1, 240, 240)
         screen.set_size(20, 8)
         screen.wait(lambda: "ready" in screen.text() and screen.area())
@@ -205,8 +194,7 @@ def test_what_is_taken_away_is_erased():
         screen.wait(screen.area)
         screen.type("truncate:1\r")
         screen.wait(lambda: "quarters" not in screen.text())
-        screen.settle()
-        assert screen.area() is None
+        screen.wait(lambda: screen.area() is None)
 
 
 def test_many_pictures_are_each_in_their_place():
@@ -238,8 +226,7 @@ def test_a_kitty_gets_it_once():
         assert screen.sent["upload"] == 1 and screen.sent["sixel"] == 0
         screen.type("\033OP")
         screen.wait(lambda: "send the message" in screen.text())
-        screen.settle()
-        assert screen.area() is None
+        screen.wait(lambda: screen.area() is None)
         screen.type("\033")
         screen.wait(screen.area)
         assert screen.sent["upload"] == 1
@@ -299,14 +286,12 @@ def test_it_survives_any_size():
 def test_iterm_gets_images():
     with Shown("text:2", "quarters:240:120", wait="240 x 120", kind="iterm") as screen:
         screen.wait(screen.area)
-        screen.settle()
-        assert screen.area() == (4, 1, 10, 25)
+        screen.wait(lambda: screen.area() == (4, 1, 10, 25))
         screen.check_quarters(4, 1, 240, 120)
         assert screen.sent["iterm"] == 1
         screen.type("\033OP")
         screen.wait(lambda: "send the message" in screen.text())
-        screen.settle()
-        assert screen.area() is None
+        screen.wait(lambda: screen.area() is None)
 
 
 def test_others_get_half_blocks():
@@ -340,8 +325,7 @@ def test_without_colours_there_are_words():
 
 def test_what_cannot_be_shown_is_said():
     with Shown("broken", wait="[picture: broken.png  (cannot be shown)]") as screen:
-        screen.settle()
-        assert screen.area() is None
+        screen.wait(lambda: screen.area() is None)
 
 
 def test_the_kind_can_be_chosen():
