@@ -141,9 +141,9 @@ struct fit preview_fit(const struct previews *previews, const struct preview *pr
     return kind == GRAPHICS_BLOCKS ? pixels_fit_blocks(&fit, cell) : fit;
 }
 
-static bool same_fit(const struct fit *a, const struct fit *b)
+static bool same_size(struct size a, struct size b)
 {
-    return a->pixels.width == b->pixels.width && a->pixels.height == b->pixels.height;
+    return a.width == b.width && a.height == b.height;
 }
 
 // The picture in the size in which it is shown now; false when there are no pixels.
@@ -161,9 +161,12 @@ static bool make_source(struct previews *previews, struct preview *preview,
     struct size canvas = fit->pixels;
     struct pixels pixels = { 0 };
 
-    if (preview->source != NULL && same_fit(&preview->fit, fit) && preview->kind == kind)
+    if (preview->source != NULL && preview->kind == kind &&
+        same_size(preview->cell, params.cell) &&
+        same_size(preview->fit.pixels, fit->pixels))
         return true;
     encoder_remove(previews->encoder, &preview->source);
+    preview->cell = params.cell;
     if (kind == GRAPHICS_BLOCKS)
         params.cell = (struct size){ 1, 2 };
     if (kind == GRAPHICS_KITTY || kind == GRAPHICS_ITERM) // are told cells, not pixels

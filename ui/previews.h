@@ -28,9 +28,12 @@ struct preview {
     bool failed;            // they will not come
     struct pixels pixels;   // as they came, but not larger than PREVIEW_SIDE
     struct source *source;  // as they are shown; NULL: not made yet
-    uint32_t number;        // of the source
-    struct fit fit;         // of the source
+    // Of the source:
+    uint32_t number;
+    struct fit fit;
+    struct size cell;
     enum graphics_kind kind;
+
     uint64_t frame; // in which it was seen last
 };
 

@@ -172,6 +172,17 @@ def test_it_is_drawn_again_after_a_resize():
         assert screen.area()[2] <= 2
 
 
+def test_the_font_may_change():
+    for kind in "sixel", "kitty":
+        with Shown("quarters:240:120", wait="240 x 120", kind=kind) as screen:
+            screen.wait(lambda: screen.area() == (0, 1, 6, 25))
+            screen.cell = 12, 24
+            screen.set_size(80, 24)
+            os.kill(screen.pid, signal.SIGWINCH)  # the size in cells is what it was
+            screen.wait(lambda: screen.area() == (0, 1, 5, 21))
+            screen.check_quarters(0, 1, 240, 120)
+
+
 def test_control_l_draws_it_again():
     with Shown("quarters:240:120", wait="240 x 120") as screen:
         screen.wait(screen.area)
