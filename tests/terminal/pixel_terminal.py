@@ -52,6 +52,7 @@ class Terminal:
             os.execvp(argv[0], argv)
         self.pid = pid
         self.set_size(columns, rows)
+        self.resizing = False
 
     def __enter__(self):
         return self
@@ -68,7 +69,9 @@ class Terminal:
         os.close(self.fd)
 
     def set_size(self, columns, rows):
-        self.columns, self.rows = columns, rows
+        """What the program has drawn for the old size, and is still to come, is ignored:
+        for the new one it begins with clearing the screen."""
+        self.columns, self.rows, self.resizing = columns, rows, True
         self.clear_screen()
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ,
                     struct.pack("HHHH", rows, columns, columns * self.cell[0],
@@ -203,6 +206,8 @@ class Terminal:
             raise AssertionError(f"control character {byte}")
 
     def put(self, char):
+        if self.resizing:
+            return
         width = 2 if unicodedata.east_asian_width(char) in "WF" else 1
         if unicodedata.combining(char):
             return
@@ -283,7 +288,14 @@ class Terminal:
     def csi(self, name, numbers):
         values = [int(n) if n.isdigit() else 0 for n in numbers.split(";")]
         n = max(1, values[0])
-        if name == "H":
+        if name == "J":
+            self.resizing = False
+            self.y, self.x = min(self.y, self.rows - 1), min(self.x, self.columns - 1)
+        if name in ("c", ">q", "?S", "t"):
+            self.asked(name, values)
+        elif self.resizing:
+            return
+        elif name == "H":
             self.y = n - 1
             self.x = max(1, values[1] if len(values) > 1 else 1) - 1
             assert self.y < self.rows and self.x < self.columns, "a place off the screen"
@@ -310,8 +322,6 @@ class Terminal:
         elif name == "b":
             for _ in range(n):
                 self.put(self.last)
-        elif name in ("c", ">q", "?S", "t"):
-            self.asked(name, values)
         elif name in "ST" and name:
             self.scroll(*self.region, n if name == "S" else -n)
         elif name in "ML":
@@ -371,6 +381,8 @@ class Terminal:
     def string(self, kind, data):
         if kind == b"P" and data[:2] == b"$q":
             self.answer(b"\033P0$r\033\\")
+        elif self.resizing:
+            return
         elif kind == b"P":
             self.sent["sixel"] += 1
             self.draw_sixel(data.decode())
