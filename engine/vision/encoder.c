@@ -46,9 +46,13 @@ uint32_t vision_encoder_output_width(const struct vision_encoder *encoder)
 bool vision_rows_create(struct vision_encoder *encoder, struct gpu_buffer *buffer,
                         uint32_t rows, uint32_t stride, const char *name, struct err *err)
 {
-    return gpu_buffer_create(encoder->gpu, buffer,
-                             (uint64_t)rows * stride * sizeof(float), GPU_PLACE_DEVICE,
-                             name, err) &&
+    uint64_t bytes = (uint64_t)rows * stride * sizeof(float);
+
+    if (bytes > encoder->reach)
+        return err_set(err, ERR_UNSUPPORTED,
+                       "%s: %llu MiB are too much for one binding on %s", name,
+                       (unsigned long long)(bytes >> 20), gpu_traits(encoder->gpu)->name);
+    return gpu_buffer_create(encoder->gpu, buffer, bytes, GPU_PLACE_DEVICE, name, err) &&
            gpu_zero(encoder->gpu, buffer, err);
 }
 
@@ -110,23 +114,22 @@ static bool make_room(struct vision_encoder *encoder, struct err *err)
 {
     const struct vision_params *p = &encoder->params;
     uint32_t chunks = vision_chunks(encoder), room = chunks * encoder->chunk;
-    bool ok = true;
+    bool ok;
 
     if (encoder->room >= room)
         return true;
     release_room(encoder);
     encoder->room = room;
     encoder->x = alloc_array(chunks, sizeof(*encoder->x));
-    for (uint32_t i = 0; ok && i < chunks; i++)
-        ok = vision_rows_create(encoder, &encoder->x[i], encoder->chunk,
-                                encoder->x_stride, "patches", err);
-    ok = ok &&
-         vision_store_create(encoder, &encoder->queries, p->heads, p->head_dim, room,
+    ok = vision_store_create(encoder, &encoder->queries, p->heads, p->head_dim, room,
                              room, "vision queries", err) &&
          vision_store_create(encoder, &encoder->keys, p->heads, p->head_dim, room, room,
                              "vision keys", err) &&
          vision_store_create(encoder, &encoder->values, p->heads, p->head_dim, room, room,
                              "vision values", err);
+    for (uint32_t i = 0; ok && i < chunks; i++)
+        ok = vision_rows_create(encoder, &encoder->x[i], encoder->chunk,
+                                encoder->x_stride, "patches", err);
     if (!ok)
         release_room(encoder);
     return ok;

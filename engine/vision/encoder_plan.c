@@ -7,6 +7,9 @@
 
 #include "base/alloc.h"
 
+// Qwen2-VL takes in up to 65,536.
+#define MAX_PATCHES (1u << 17)
+
 // Puts down one merged output and its patches.
 static void take_output(struct vision_plan *plan, uint32_t merge, uint32_t row,
                         uint32_t column, uint32_t *taken)
@@ -84,6 +87,10 @@ bool vision_plan_make(const struct vision_params *params,
         height % (params->patch_size * merge) != 0)
         return err_set(err, ERR_UNSUPPORTED,
                        "a tile of %u x %u pixels is not whole patches", width, height);
+    if ((uint64_t)plan->rows * plan->columns > MAX_PATCHES)
+        return err_set(err, ERR_LIMIT,
+                       "a tile of %u x %u patches, at most %u are taken in",
+                       plan->columns, plan->rows, MAX_PATCHES);
     plan->patches = plan->rows * plan->columns;
     plan->tokens = plan->patches + (weights->class_embedding != NULL);
     plan->outputs = plan->patches / (merge * merge);

@@ -224,7 +224,9 @@ static bool add_patch_kernel(struct loader *loader, const struct gguf_tensor *te
                        "tensor %s is no kernel for patches of %" PRIu64
                        " pixels and a width of %u",
                        tensor->name, side, loader->params->width);
-    values = alloc_array(count, sizeof(*values));
+    values = try_array(count, sizeof(*values));
+    if (values == NULL)
+        return err_set(loader->err, ERR_MEMORY, "not enough memory for %s", tensor->name);
     ok = read_floats(loader, tensor, values);
     for (size_t i = 0; ok && i < count; i++)
         sum[i] += values[i];
@@ -391,12 +393,15 @@ static bool load_gemma3(struct loader *loader)
     }
     if (stored == NULL)
         return missing(loader, "mm.input_projection", ".weight");
-    turned = alloc_array(rows * columns, sizeof(*turned));
-    for (size_t row = 0; row < rows; row++)
+    turned = try_array(rows * columns, sizeof(*turned));
+    ok = turned != NULL;
+    if (!ok)
+        err_set(loader->err, ERR_MEMORY, "not enough memory for mm.input_projection");
+    for (size_t row = 0; ok && row < rows; row++)
         for (size_t column = 0; column < columns; column++)
             turned[row * columns + column] = stored[column * rows + row];
-    ok = load_made(loader, "mm.input_projection.weight", turned, columns, rows,
-                   &loader->weights->mlp.first.matrix);
+    ok = ok && load_made(loader, "mm.input_projection.weight", turned, columns, rows,
+                         &loader->weights->mlp.first.matrix);
     free(turned);
     free(stored);
     return ok;

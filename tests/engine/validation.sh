@@ -1,6 +1,6 @@
 #!/bin/sh
 # The Khronos validation layer, with synchronisation checks, has nothing to say about the
-# kernels and the decoder.
+# kernels, the decoder and the vision encoder.
 layer=
 for folder in /usr/share /usr/local/share /etc; do
     [ -f $folder/vulkan/explicit_layer.d/VkLayer_khronos_validation.json ] && layer=yes
@@ -29,7 +29,8 @@ check()
         echo "not ok $n - nothing is said about $1, $2 (exit status $status)"
     fi
 }
-echo 1..3
+echo 1..4
 check tests/engine/gpu/test_gpu "bytes move"
 check tests/engine/test_kernels "variants that the device prefers"
 check tests/engine/model/test_vulkan_decoder "cache of halves"
+check tests/engine/vision/test_goldens "MiniCPM"

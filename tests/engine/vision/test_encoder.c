@@ -275,6 +275,20 @@ static void names_the_tensor_that_does_not_fit(void)
     close_all(&opened);
 }
 
+static void refuses_widths_that_no_binding_holds(void)
+{
+    struct opened opened;
+    struct err err = { .code = ERR_NONE };
+
+    open_first("idefics3", &opened);
+    ((struct gpu_traits *)(uintptr_t)gpu_traits(opened.gpu))->max_range = 64 << 10;
+    CHECK(vision_encoder_create(opened.gpu, opened.gguf, &opened.params, NULL, NULL,
+                                &err) == NULL);
+    CHECK_INT(err.code, ERR_UNSUPPORTED);
+    CHECK(strstr(err.text, "too much for one binding") != NULL);
+    close_all(&opened);
+}
+
 static void refuses_what_does_not_fit_the_prompt(void)
 {
     struct opened opened;
@@ -300,6 +314,7 @@ static const struct test tests[] = {
     { "is right where a binding holds few heads", where_a_binding_holds_few_heads },
     { "stops when it is told to", stops_when_it_is_told_to },
     { "names the tensor that does not fit", names_the_tensor_that_does_not_fit },
+    { "refuses widths that no binding holds", refuses_widths_that_no_binding_holds },
     { "refuses what does not fit the prompt", refuses_what_does_not_fit_the_prompt },
 };
 TAP_MAIN(tests)
