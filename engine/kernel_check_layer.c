@@ -179,6 +179,46 @@ static bool check_route_and_mix(struct check *check)
                         stride, FUNCTION_TOLERANCE, 0);
 }
 
+// Two passes: the second finds what the first one left in the cache.
+static bool check_short_conv(struct check *check)
+{
+    const uint32_t tokens[] = { 4, 3 }, positions[] = { 0, 4 };
+    const uint32_t width = 70, taps = 3, stride = 96;
+    float *x = check_random_floats(check, (size_t)7 * 3 * width);
+    float *weights = check_random_floats(check, (size_t)width * taps);
+    float *want = check_no_floats(check, (size_t)7 * width);
+    struct short_conv_call call = { .weights =
+                                        check_upload_floats(check, weights, width * taps),
+                                    .cache = check_upload_floats(check, NULL, 16 * width),
+                                    .width = width,
+                                    .taps = taps,
+                                    .x_stride = 3 * width,
+                                    .y_stride = stride };
+    bool ok = call.weights != NULL && call.cache != NULL;
+
+    reference_short_conv(x, weights, want, 7, width, taps);
+    for (size_t i = 0; ok && i < 2; i++) {
+        double milliseconds;
+        size_t first = positions[i];
+
+        call.x = check_upload_floats(check, x + first * 3 * width,
+                                     (size_t)tokens[i] * 3 * width);
+        call.step = check_upload(check, &positions[i], 4);
+        call.y = check_upload_rows(check, NULL, tokens[i], width, stride);
+        call.tokens = tokens[i];
+        ok = call.x != NULL && call.step != NULL && call.y != NULL &&
+             check_run(
+                 check,
+                 gpu_record_begin(check->recording, check->err) &&
+                     kernel_short_conv(check->gpu, check->recording, &call, check->err),
+                 &milliseconds) &&
+             check_report(check, "short_conv", "", i == 0 ? "from 0" : "from 4", call.y,
+                          want + first * width, tokens[i], width, stride, SUM_TOLERANCE,
+                          milliseconds);
+    }
+    return ok;
+}
+
 static bool run_case(struct check *check, size_t index)
 {
     static const uint32_t widths[] = { 1, 31, 576, 4097 };
@@ -199,9 +239,11 @@ static bool run_case(struct check *check, size_t index)
         return check_slice_peaks(check, 1009);
     case 8:
         return check_softcap(check);
+    case 9:
+        return check_short_conv(check);
     default:
         return check_route_and_mix(check);
     }
 }
 
-const struct check_group check_layer = { 10, run_case };
+const struct check_group check_layer = { 11, run_case };

@@ -26,6 +26,7 @@ static const struct preference preferences[] = {
     { "route", { "f32" } },
     { "mix", { "f32" } },
     { "softcap", { "f32" } },
+    { "short_conv", { "f32" } },
     { "matvec", { "q4h_texel", "q4h" } },
     { "matmul", { "q4h_texel", "q4h" } },
     { "embed", { "q4h" } },
@@ -361,6 +362,26 @@ bool kernel_mix(struct gpu *gpu, struct gpu_recording *recording,
 
     return kernel != NULL &&
            gpu_record(recording, kernel, bindings, 3, &push, sizeof(push),
+                      groups(call->width, constants[0]), call->tokens, 1, err);
+}
+
+bool kernel_short_conv(struct gpu *gpu, struct gpu_recording *recording,
+                       const struct short_conv_call *call, struct err *err)
+{
+    uint32_t constants[] = { flat_workgroup(gpu), call->taps };
+    struct {
+        uint32_t width, x_stride, y_stride;
+    } push = { call->width, call->x_stride, call->y_stride };
+    struct gpu_binding bindings[] = { { call->x, 0, 0 },
+                                      { call->weights, 0, 0 },
+                                      { call->step, 0, 0 },
+                                      { call->cache, 0, 0 },
+                                      { call->y, 0, 0 } };
+    struct gpu_kernel *kernel =
+        gpu_kernel(gpu, "short_conv", variant_of(gpu, "short_conv"), constants, 2, err);
+
+    return kernel != NULL &&
+           gpu_record(recording, kernel, bindings, 5, &push, sizeof(push),
                       groups(call->width, constants[0]), call->tokens, 1, err);
 }
 

@@ -138,6 +138,14 @@ struct mix_call {
 bool kernel_mix(struct gpu *gpu, struct gpu_recording *recording,
                 const struct mix_call *call, struct err *err);
 
+// x: rows of b, c and x, `width` each; weights: [width][taps]; cache: [context][width].
+struct short_conv_call {
+    const struct gpu_buffer *x, *weights, *step, *cache, *y;
+    uint32_t width, taps, x_stride, y_stride, tokens;
+};
+bool kernel_short_conv(struct gpu *gpu, struct gpu_recording *recording,
+                       const struct short_conv_call *call, struct err *err);
+
 bool kernel_softcap(struct gpu *gpu, struct gpu_recording *recording,
                     const struct gpu_buffer *y, uint32_t count, float cap,
                     struct err *err);

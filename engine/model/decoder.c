@@ -36,13 +36,21 @@ static bool create_cache(struct decoder *decoder, struct err *err)
             decoder->context, (unsigned long long)(bytes >> 20),
             gpu_traits(decoder->gpu)->name,
             (unsigned long long)(gpu_traits(decoder->gpu)->max_range >> 20));
+    if (p->taps > 0 &&
+        (uint64_t)decoder->context * p->width * 4 > gpu_traits(decoder->gpu)->max_range)
+        return err_set(err, ERR_MEMORY, "a context of %u tokens is too large for %s",
+                       decoder->context, gpu_traits(decoder->gpu)->name);
     decoder->caches = alloc_array(p->layers, sizeof(*decoder->caches));
     decoder->cached = alloc_array(decoder->context, sizeof(*decoder->cached));
     for (uint32_t i = 0; i < p->layers; i++)
-        if (!gpu_buffer_create(decoder->gpu, &decoder->caches[i].keys, bytes,
-                               GPU_PLACE_DEVICE, "key cache", err) ||
-            !gpu_buffer_create(decoder->gpu, &decoder->caches[i].values, bytes,
-                               GPU_PLACE_DEVICE, "value cache", err))
+        if (p->convolves[i]
+                ? !gpu_buffer_create(decoder->gpu, &decoder->caches[i].products,
+                                     (uint64_t)decoder->context * p->width * 4,
+                                     GPU_PLACE_DEVICE, "products", err)
+                : !gpu_buffer_create(decoder->gpu, &decoder->caches[i].keys, bytes,
+                                     GPU_PLACE_DEVICE, "key cache", err) ||
+                      !gpu_buffer_create(decoder->gpu, &decoder->caches[i].values, bytes,
+                                         GPU_PLACE_DEVICE, "value cache", err))
             return false;
     return true;
 }
@@ -98,6 +106,8 @@ static bool create_activations(struct decoder *decoder, struct err *err)
 
     decoder->x_stride = pad(p->width);
     decoder->qkv_stride = (p->heads + 2 * p->kv_heads) * p->head_dim;
+    if (p->taps > 0 && decoder->qkv_stride < 3 * p->width)
+        decoder->qkv_stride = 3 * p->width;
     decoder->attended_stride = pad(p->heads * p->head_dim);
     decoder->hidden_stride = pad(ff);
     decoder->expert_stride = pad(p->experts);
@@ -221,6 +231,7 @@ void decoder_destroy(struct decoder **handle)
     for (uint32_t i = 0; decoder->caches != NULL && i < decoder->model.layers; i++) {
         gpu_buffer_destroy(decoder->gpu, &decoder->caches[i].keys);
         gpu_buffer_destroy(decoder->gpu, &decoder->caches[i].values);
+        gpu_buffer_destroy(decoder->gpu, &decoder->caches[i].products);
     }
     model_weights_release(decoder->gpu, &decoder->model, &decoder->weights);
     free(decoder->caches);

@@ -32,6 +32,7 @@ struct cached_token {
 
 struct layer_cache {
     struct gpu_buffer keys, values;
+    struct gpu_buffer products; // of a layer that convolves, instead: [context][width]
 };
 
 // The recorded pass for one token: layers cut into pieces, the last one with the head.

@@ -120,6 +120,26 @@ static bool record_attention(struct decoder *decoder, struct gpu_recording *reco
                      kernel_attention(decoder->gpu, recording, &call, err), err);
 }
 
+static bool record_convolution(struct decoder *decoder, struct gpu_recording *recording,
+                               uint32_t layer, uint32_t tokens, struct err *err)
+{
+    struct short_conv_call call = {
+        .x = &decoder->qkv,
+        .weights = &decoder->weights.layers[layer].convolution,
+        .step = &decoder->step,
+        .cache = &decoder->caches[layer].products,
+        .y = &decoder->attended,
+        .width = decoder->model.width,
+        .taps = decoder->model.taps,
+        .x_stride = decoder->qkv_stride,
+        .y_stride = decoder->attended_stride,
+        .tokens = tokens,
+    };
+
+    return then_wait(decoder, recording,
+                     kernel_short_conv(decoder->gpu, recording, &call, err), err);
+}
+
 // A matrix that writes into the residual stream: directly, or by way of a norm of its
 // own.
 static bool record_residual(struct decoder *decoder, struct gpu_recording *recording,
@@ -269,8 +289,10 @@ static bool record_layer(struct decoder *decoder, struct gpu_recording *recordin
     return record_norm(decoder, recording, &decoder->x, &w->attention_norm,
                        &decoder->normed, 0, tokens, false, err) &&
            record_product(decoder, recording, &w->qkv, &qkv, err) &&
-           record_rope(decoder, recording, layer, tokens, err) &&
-           record_attention(decoder, recording, layer, tokens, err) &&
+           (decoder->model.convolves[layer]
+                ? record_convolution(decoder, recording, layer, tokens, err)
+                : record_rope(decoder, recording, layer, tokens, err) &&
+                      record_attention(decoder, recording, layer, tokens, err)) &&
            record_residual(decoder, recording, &w->output, &decoder->attended,
                            &w->output_bias, &w->attention_post_norm, tokens, err) &&
            record_feed_forward(decoder, recording, w, tokens, err);

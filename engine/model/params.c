@@ -110,6 +110,12 @@ static void be_qwen3vl(struct model_params *params)
     params->rope_interleaved = true;
 }
 
+static void be_lfm2(struct model_params *params)
+{
+    params->rope_split = true;
+    params->qk_norm = true;
+}
+
 static void be_phi3(struct model_params *params)
 {
     params->rope_split = true;
@@ -130,6 +136,7 @@ static const struct architecture {
     { "gemma3", be_gemma3, 6 },   { "phi3", be_phi3, 0 },
     { "qwen3moe", be_qwen3, 0 },  { "qwen2vl", be_qwen2, 0 },
     { "qwen3vl", be_qwen3vl, 0 }, { "qwen3vlmoe", be_qwen3vl, 0 },
+    { "lfm2", be_lfm2, 0 },
 };
 
 static const struct architecture *
@@ -157,6 +164,35 @@ find_architecture(const struct gguf *gguf, struct model_params *params, struct e
 
 // ---------------------------------------------------------------------------
 
+// Key-value heads: a number, or (lfm2) one for each layer, 0 where it convolves.
+static bool read_kv_heads(const struct gguf *gguf, struct model_params *p,
+                          struct err *err)
+{
+    struct gguf_array array = { .count = 0 };
+
+    p->kv_heads = p->heads;
+    if (strcmp(p->architecture, "lfm2") != 0)
+        return read_u32(gguf, p, "attention.head_count_kv", 1, p->heads, &p->kv_heads,
+                        err);
+    if (!gguf_get_array(gguf, "lfm2.attention.head_count_kv", GGUF_I32, &array, err) ||
+        !read_u32(gguf, p, "shortconv.l_cache", 1, 64, &p->taps, err))
+        return false;
+    p->kv_heads = 0;
+    for (uint32_t i = 0; i < p->layers; i++) {
+        int64_t heads = i < array.count ? gguf_array_i64(&array, i) : -1;
+
+        p->convolves[i] = heads == 0;
+        if (heads < 0 || heads > p->heads ||
+            (heads > 0 && p->kv_heads > 0 && heads != p->kv_heads))
+            return err_set(err, ERR_FORMAT,
+                           "lfm2.attention.head_count_kv: layer %u has %lld", i,
+                           (long long)heads);
+        p->kv_heads = heads > 0 ? (uint32_t)heads : p->kv_heads;
+    }
+    return p->kv_heads > 0 ||
+           err_set(err, ERR_UNSUPPORTED, "lfm2: no layer has attention");
+}
+
 static bool read_sizes(const struct gguf *gguf, struct model_params *p, struct err *err)
 {
     const struct gguf_tensor *embedding = gguf_find(gguf, "token_embd.weight");
@@ -171,9 +207,8 @@ static bool read_sizes(const struct gguf *gguf, struct model_params *p, struct e
         !read_u32(gguf, p, "context_length", 1, 1u << 28, &p->trained_context, err) ||
         !read_u32(gguf, p, "attention.head_count", 1, 1 << 12, &p->heads, err))
         return false;
-    p->kv_heads = p->heads;
     p->head_dim = p->width / p->heads;
-    if (!read_u32(gguf, p, "attention.head_count_kv", 1, p->heads, &p->kv_heads, err) ||
+    if (!read_kv_heads(gguf, p, err) ||
         !read_u32(gguf, p, "attention.key_length", 8, 1024, &p->head_dim, err))
         return false;
     p->rotated = p->head_dim;
@@ -185,6 +220,9 @@ static bool read_sizes(const struct gguf *gguf, struct model_params *p, struct e
         return err_set(err, ERR_FORMAT,
                        "%u heads are not a multiple of %u key-value heads", p->heads,
                        p->kv_heads);
+    if (p->taps > 0 && p->heads * p->head_dim != p->width)
+        return err_set(err, ERR_UNSUPPORTED, "lfm2: %u heads of %u in a width of %u",
+                       p->heads, p->head_dim, p->width);
     if (value_dim != p->head_dim || p->head_dim % 8 != 0 || p->rotated % 2 != 0)
         return err_set(
             err, ERR_UNSUPPORTED,

@@ -7,7 +7,7 @@
 //
 // Sources: the GGUF key names of the ggml project; Llama (arXiv:2302.13971, 2407.21783),
 // Qwen2 (2407.10671), Qwen3 (2505.09388), Gemma 2 (2408.00118), Gemma 3 (2503.19786),
-// Phi-3 (2404.14219), Qwen2-VL (2409.12191), Qwen3-VL (2511.21631).
+// Phi-3 (2404.14219), Qwen2-VL (2409.12191), Qwen3-VL (2511.21631), LFM2 (2511.23404).
 #ifndef ORIEL_ENGINE_MODEL_PARAMS_H
 #define ORIEL_ENGINE_MODEL_PARAMS_H
 
@@ -42,6 +42,8 @@ struct model_params {
     float attention_scale;
     float attention_cap, logit_cap; // 0: none
     bool qk_norm;
+    uint32_t taps; // lfm2: tokens that a layer without attention looks at; 0: none is
+    bool convolves[MODEL_MAX_LAYERS];
     bool post_norms; // gemma: a norm after each sublayer too
     bool fused_qkv;  // phi3: one tensor
     bool fused_gate_up;

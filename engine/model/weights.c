@@ -184,6 +184,37 @@ static bool load_attention(struct loader *loader, int i, struct layer_weights *l
            load_vector(loader, i, &output_bias, &p->width, 1, true, &layer->output_bias);
 }
 
+// A layer that convolves: matrices before and after it take the place of those around
+// attention.
+static bool load_convolution(struct loader *loader, int i, struct layer_weights *layer)
+{
+    const struct model_params *p = loader->params;
+    const char *role = "shortconv.conv.weight";
+    size_t count = (size_t)p->width * p->taps;
+    bool missing;
+    const struct gguf_tensor *tensor =
+        find(loader, i, role, p->taps, p->width, 1, &missing);
+
+    if (tensor == NULL)
+        return missing ? missing_tensor(loader, i, role) : false;
+    if (tensor->type != QUANT_F32)
+        return err_set(loader->err, ERR_UNSUPPORTED, "tensor blk.%d.%s must be F32", i,
+                       role);
+    float *values = alloc_array(count, sizeof(*values));
+    bool ok = gguf_read(loader->gguf, tensor, 0, count * sizeof(*values), values,
+                        loader->err) &&
+              gpu_buffer_create(loader->gpu, &layer->convolution, count * sizeof(*values),
+                                GPU_PLACE_DEVICE, role, loader->err) &&
+              gpu_write(loader->gpu, &layer->convolution, 0, values,
+                        count * sizeof(*values), loader->err);
+    free(values);
+    return ok &&
+           load_one_matrix(loader, i, "shortconv.in_proj.weight", p->width, 3 * p->width,
+                           &layer->qkv) &&
+           load_one_matrix(loader, i, "shortconv.out_proj.weight", p->width, p->width,
+                           &layer->output);
+}
+
 static bool load_feed_forward(struct loader *loader, int i, struct layer_weights *layer)
 {
     const struct model_params *p = loader->params;
@@ -220,7 +251,9 @@ static bool load_layer(struct loader *loader, int i, struct layer_weights *layer
                     &layer->attention_post_norm) ||
          !load_norm(loader, i, "post_ffw_norm.weight", p->width, &layer->ff_post_norm)))
         return false;
-    return load_attention(loader, i, layer) && load_feed_forward(loader, i, layer);
+    return (p->convolves[i] ? load_convolution(loader, i, layer)
+                            : load_attention(loader, i, layer)) &&
+           load_feed_forward(loader, i, layer);
 }
 
 // Divisors of the RoPE frequencies: stays on the host. A missing tensor is fine.
@@ -251,10 +284,12 @@ static bool load_factors(struct loader *loader, const char *name, float **factor
 static bool load_ends(struct loader *loader, struct model_weights *weights)
 {
     const struct model_params *p = loader->params;
+    // Files of lfm2 call it so by mistake.
+    const char *norm = p->taps > 0 ? "token_embd_norm.weight" : "output_norm.weight";
 
     if (!load_one_matrix(loader, -1, "token_embd.weight", p->width, p->vocabulary,
                          &weights->embedding) ||
-        !load_norm(loader, -1, "output_norm.weight", p->width, &weights->output_norm))
+        !load_norm(loader, -1, norm, p->width, &weights->output_norm))
         return false;
     return gguf_find(loader->gguf, "output.weight") == NULL ||
            load_one_matrix(loader, -1, "output.weight", p->width, p->vocabulary,
@@ -293,7 +328,7 @@ static void release_layer(struct gpu *gpu, struct layer_weights *layer)
     struct gpu_buffer *vectors[] = {
         &layer->attention_norm, &layer->attention_post_norm, &layer->ff_norm,
         &layer->ff_post_norm,   &layer->query_norm,          &layer->key_norm,
-        &layer->qkv_bias,       &layer->output_bias,
+        &layer->qkv_bias,       &layer->output_bias,         &layer->convolution,
     };
     struct matrix *matrices[] = {
         &layer->qkv,    &layer->output,      &layer->gate_up,   &layer->down,

@@ -18,6 +18,7 @@ struct layer_weights {
     struct gpu_buffer attention_norm, attention_post_norm, ff_norm, ff_post_norm;
     struct gpu_buffer query_norm, key_norm;
     struct gpu_buffer qkv_bias, output_bias;
+    struct gpu_buffer convolution; // [width][taps]; then qkv makes b, c and x
     struct matrix qkv, output, gate_up, down;
     struct matrix router, expert_gate, expert_up, expert_down;
 };

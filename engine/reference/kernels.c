@@ -157,6 +157,24 @@ void reference_merge(enum reference_merge how, const float *x, float *y, size_t 
     }
 }
 
+void reference_short_conv(const float *x, const float *weights, float *y, size_t tokens,
+                          size_t width, size_t taps)
+{
+    for (size_t t = 0; t < tokens; t++) {
+        for (size_t i = 0; i < width; i++) {
+            double sum = 0;
+
+            for (size_t back = 0; back < taps && back <= t; back++) {
+                const float *row = x + (t - back) * 3 * width + i;
+
+                sum += (double)weights[i * taps + taps - 1 - back] * (double)row[0] *
+                       (double)row[2 * width];
+            }
+            y[t * width + i] = (float)((double)x[(t * 3 + 1) * width + i] * sum);
+        }
+    }
+}
+
 void reference_soft_cap(const float *x, float *y, size_t count, double cap)
 {
     for (size_t i = 0; i < count; i++)

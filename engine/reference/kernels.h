@@ -117,6 +117,11 @@ struct reference_attention {
 void reference_attend(const struct reference_attention *attention, const float *q,
                       const float *k, const float *v, float *y);
 
+// The gated short convolution of LFM2 over a whole sequence: x: [tokens][3][width] (b, c,
+// x), weights: [width][taps], y[t] = c[t] * sum_k weights[k] * (b * x)[t - taps + 1 + k].
+void reference_short_conv(const float *x, const float *weights, float *y, size_t tokens,
+                          size_t width, size_t taps);
+
 // Experts of one token: the `used` largest of softmax(logits[experts]), largest first,
 // ties to the lower index. normalised: weights[used] are divided by their sum.
 void reference_route(const float *logits, size_t experts, size_t used, bool normalised,

@@ -361,6 +361,16 @@ static void quantising_keeps_the_extremes_exact(void)
     CHECK_NEAR(back[3], 0, 0);
 }
 
+static void short_conv_looks_back(void)
+{
+    // One channel, b and c always 2, x: 1, 10, 100, 1000.
+    float x[] = { 2, 2, 1, 2, 2, 10, 2, 2, 100, 2, 2, 1000 };
+    float weights[] = { 3, 0, 1 }, y[4];
+
+    reference_short_conv(x, weights, y, 4, 1, 3);
+    check_values(y, (double[]){ 4, 40, 412, 4120 }, 4, 0);
+}
+
 static const struct test tests[] = {
     { "rms_norm divides by the root mean square",
       rms_norm_divides_by_the_root_mean_square },
@@ -382,6 +392,7 @@ static const struct test tests[] = {
     { "attention weighs by the capped scores", attention_weighs_by_the_capped_scores },
     { "heads share keys in groups", heads_share_keys_in_groups },
     { "routes to the likeliest experts", routes_to_the_likeliest_experts },
+    { "short_conv looks back", short_conv_looks_back },
     { "picks the largest and breaks ties by index",
       picks_the_largest_and_breaks_ties_by_index },
     { "quantised keys come back within half a step",
