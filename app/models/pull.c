@@ -120,7 +120,7 @@ static bool may_replace(const struct job *job, struct err *err)
            err_set(err, ERR_USAGE,
                    "there is another %s already, from %s: --replace puts this one in its "
                    "place, --name NAME keeps both",
-                   job->plan.name, job->old.source);
+                   job->plan.name, job->old.files[0].source);
 }
 
 // ---------------------------------------------------------------------------
@@ -263,28 +263,79 @@ static bool nothing_is_new(const struct job *job)
     return model_record_file(&job->old, i) == NULL;
 }
 
-// Whether it is a model at all, which only the engine process may find out.
-static bool inspect(const char *file, const struct workspace *workspace, char **licence,
-                    struct err *err)
+// Where a person knows the file from, in place of where it is meanwhile.
+static bool name_source(const char *path, const char *source, struct err *err)
 {
-    char *path = workspace_path(workspace, file);
+    struct err said = *err;
+    size_t len = strlen(path);
+
+    if (strncmp(said.text, path, len) != 0)
+        return false;
+    return err_set(err, said.code, "%s%s", source, said.text + len);
+}
+
+static bool check_kind(const struct model_file *file, const json_t *report,
+                       bool projector, struct err *err)
+{
+    const char *architecture = json_string_value(json_object_get(report, "architecture"));
+    bool is_projector = architecture != NULL && strcmp(architecture, "clip") == 0;
+
+    if (is_projector == projector)
+        return true;
+    if (is_projector)
+        return err_set(err, ERR_USAGE,
+                       "%s: a vision projector; pull the model that it belongs to, with "
+                       "--mmproj and this",
+                       file->source);
+    return err_set(err, ERR_USAGE, "%s: a model, not the vision projector of one",
+                   file->source);
+}
+
+// Whether it is a model at all, which only the engine process may find out.
+static bool inspect(const struct model_file *file, const struct workspace *workspace,
+                    char **licence, struct err *err)
+{
+    char *path = workspace_path(workspace, file->file);
     json_t *report = model_describe(path, err);
     const char *said = json_string_value(json_object_get(report, "licence"));
+    bool ok = report != NULL ? check_kind(file, report, licence == NULL, err)
+                             : name_source(path, file->source, err);
 
     if (licence != NULL && *licence == NULL && said != NULL)
         *licence = alloc_string(said);
     free(path);
     json_decref(report);
-    return report != NULL;
+    return ok;
 }
 
-// The first part stands for all: the engine opens the others with it.
-static bool inspect_all(struct model_record *plan, const struct workspace *workspace,
-                        struct err *err)
+// The file is to blame, not the machine or the person who stopped it.
+static bool is_refusal(enum err_code code)
 {
-    return inspect(plan->files[0].file, workspace, &plan->licence, err) &&
-           (plan->mmproj.file == NULL ||
-            inspect(plan->mmproj.file, workspace, NULL, err));
+    return code == ERR_FORMAT || code == ERR_UNSUPPORTED || code == ERR_LIMIT ||
+           code == ERR_USAGE;
+}
+
+// The first part stands for all: the engine opens the others with it. A projector that
+// will not do leaves the model where it is for the next try; without a model nothing
+// does.
+static bool inspect_all(struct job *job, bool *keep, struct err *err)
+{
+    struct model_record *plan = &job->plan;
+    char *path;
+
+    *keep = true;
+    if (!inspect(&plan->files[0], &job->workspace, &plan->licence, err)) {
+        *keep = !is_refusal(err->code);
+        return false;
+    }
+    if (plan->mmproj.file == NULL || inspect(&plan->mmproj, &job->workspace, NULL, err))
+        return true;
+    if (is_refusal(err->code)) {
+        path = workspace_path(&job->workspace, plan->mmproj.file);
+        unlink(path);
+        free(path);
+    }
+    return false;
 }
 
 // How the folder of the pull is left: what is good for another try stays.
@@ -304,7 +355,7 @@ static enum pull_outcome work(struct job *job, bool *keep, struct err *err)
     *keep = false;
     if (nothing_is_new(job))
         return PULL_WAS_THERE;
-    if (!inspect_all(&job->plan, &job->workspace, err))
+    if (!inspect_all(job, keep, err))
         return PULL_FAILED;
     *keep = !install(&job->plan, &job->old, &job->workspace, err);
     return *keep ? PULL_FAILED : PULL_INSTALLED;

@@ -456,15 +456,17 @@ char *engine_devices_json(struct err *err)
 char *engine_describe_json(const char *model_path, struct err *err)
 {
     FILE *file = fopen(model_path, "rbe");
-    char magic[5] = "";
-    size_t len = file != NULL ? fread(magic, 1, 4, file) : 0;
+    char start[9] = ""; // "GGUFclip" begins a projector
+    size_t len = file != NULL ? fread(start, 1, 8, file) : 0;
 
     if (file != NULL)
         fclose(file);
-    if (file == NULL || strncmp(magic, "GGUF", len) != 0) {
+    if (file == NULL || strncmp(start, "GGUF", len < 4 ? len : 4) != 0) {
         err_set(err, ERR_FORMAT, "%s: not a GGUF file", model_path);
         return NULL;
     }
+    if (strcmp(start, "GGUFclip") == 0)
+        return alloc_string("{\"architecture\": \"clip\"}");
     return alloc_string(
         "{\"title\": \"Fake \\u001b[31m model\", \"architecture\": \"fake\", \"licence\": \"MIT\", "
         "\"context_tokens\": 2048, \"has_template\": true, \"parameters\": 135000000, "

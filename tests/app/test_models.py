@@ -19,6 +19,7 @@ folder = tempfile.TemporaryDirectory()
 links = os.path.join(folder.name, "links")
 os.mkdir(links)
 DATA = b"GGUF" + bytes(range(256)) * 1000
+EYE = b"GGUFclip" + bytes(range(256)) * 10
 
 
 class Done:
@@ -193,10 +194,23 @@ def test_all_parts_of_a_split_model_come_along():
 
 def test_a_projector_comes_along():
     home = new_home()
-    done = oriel(home, "pull", file("see.gguf"), "--mmproj", file("eye.gguf"), "--json")
+    done = oriel(home, "pull", file("see.gguf"), "--mmproj", file("eye.gguf", EYE), "--json")
     record = json.loads(done.out)
     check(record["mmproj"] == store(home) + "/see.mmproj.gguf", record)
     check(listed(home)["see"]["vision"])
+
+
+def test_a_model_and_a_projector_are_not_taken_for_each_other():
+    home, source, eye = new_home(), pieces(2), file("eye.gguf", EYE)
+    fails(oriel(home, "pull", eye), 2, eye + ": a vision projector", "--mmproj")
+    check(os.listdir(store(home)) == [])
+    fails(oriel(home, "pull", "--name", "m", source, "--mmproj", file("text.gguf")), 2,
+          "text.gguf: a model, not the vision projector")
+    fails(oriel(home, "pull", "--name", "m", source, "--mmproj", file("no.gguf", b"JUNK!")), 1,
+          "no.gguf: not a GGUF file")
+    for i in range(2):  # the model is still there
+        os.unlink(f"{links}/piece_{i}-1.0-py3-none-any.whl")
+    pulled(home, "--name", "m", source, "--mmproj", eye)
 
 
 def test_names_cannot_leave_the_store():
@@ -244,7 +258,7 @@ def test_a_model_in_place_of_another_leaves_nothing_of_it():
     for part in 1, 2, 3:
         file(f"Old-0000{part}-of-00003.gguf", DATA + bytes([part]))
     pulled(home, os.path.join(folder.name, "Old-00001-of-00003.gguf"), "--name", "m",
-           "--mmproj", file("eye.gguf"))
+           "--mmproj", file("eye.gguf", EYE))
     check(len(files(home)) == 5, files(home))
     for size in 1, 2, 3:
         pulled(home, file(f"new{size}.gguf", DATA * size), "--name", "m", "--replace")
@@ -296,7 +310,7 @@ def test_a_projector_can_be_added_and_changed_and_stays():
     pulled(home, "--name", "m", source)
     for i in range(2):  # the model itself is not fetched again
         os.unlink(f"{links}/piece_{i}-1.0-py3-none-any.whl")
-    for data in DATA, DATA * 2:
+    for data in EYE, EYE * 2:
         pulled(home, "--name", "m", source, "--mmproj", file("eye.gguf", data))
         there_already(home, "--name", "m", source, "--mmproj", file("eye.gguf", data))
         there_already(home, "--name", "m", source)

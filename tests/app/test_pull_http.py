@@ -215,7 +215,8 @@ def list_repository(name, *files, **more):
     listing = {"siblings": [{"rfilename": file} for file in files], **more}
     server.files[f"/api/models/{name}"] = {"data": json.dumps(listing).encode(), "etag": "x"}
     for number, file in enumerate(files):
-        server.files[f"/{name}/resolve/main/{file}"] = {"data": DATA + bytes([number]),
+        data = models.EYE if file.startswith("mmproj") else DATA
+        server.files[f"/{name}/resolve/main/{file}"] = {"data": data + bytes([number]),
                                                         "etag": f"v{number}", "hub": True}
 
 
@@ -229,7 +230,7 @@ def test_of_a_repository_the_best_file_and_the_projector_are_taken():
     models.check(record["source"] == "hf:some/Model-GGUF" and record["licence"] == "mit", record)
     models.check(record["files"][0]["source"] == "hf:some/Model-GGUF:model-Q4_K_M.gguf", record)
     with open(record["mmproj"], "rb") as data:
-        models.check(data.read() == DATA + bytes([5]), record)
+        models.check(data.read() == models.EYE + bytes([5]), record)
     again = hub(home, "hf:some/Model-GGUF")
     models.check(again.code == 0 and "installed already" in again.err, again)
 
@@ -343,7 +344,7 @@ def test_what_is_whole_is_only_asked_about():
         server.files[path] = {"data": DATA, "etag": "v1"}
         args = "--mmproj", server.url(eye)
         models.fails(pull(home, path, *args), 1, "missing-eye")  # 404
-        server.files[eye] = {"data": DATA, "etag": "eye"}
+        server.files[eye] = {"data": models.EYE, "etag": "eye"}
         if change:
             server.files[path].update(data=OTHER, etag="v2")
         done = pull(home, path, *args)
