@@ -69,9 +69,9 @@ static bool put_on_white(struct preprocess *pre, const struct vision_picture *pi
                        picture->width, picture->height);
     pre->picture.bytes = to;
     for (const uint8_t *from = picture->rgba; count > 0; count--, from += 4, to += 4) {
-        for (int i = 0; i < 3; i++)
+        memcpy(to, from, 4);
+        for (int i = 0; i < 3 && from[3] != 255; i++)
             to[i] = over_white(from[i], from[3]);
-        to[3] = 255;
     }
     return true;
 }

@@ -152,54 +152,65 @@ static bool axis_init(struct axis *axis, uint32_t from, uint32_t to,
 // ---------------------------------------------------------------------------
 // Sums
 
-static void sums_begin(int32_t *sums, const struct axis *axis)
+// Sums are of 32 bits with a sign, but added without: they do not overflow, and need not
+// be checked for it.
+static void sums_begin(uint32_t *sums, const struct axis *axis)
 {
     for (int i = 0; i < CHUNK; i++)
-        sums[i] = 1 << axis->precision >> 1;
+        sums[i] = 1U << axis->precision >> 1;
 }
 
-static void sums_add_wide(int32_t *restrict sums, const uint8_t *restrict rows,
+static void sums_add_wide(uint32_t *restrict sums, const uint8_t *restrict row,
                           size_t stride, const int32_t *restrict weights, uint32_t count)
 {
-    for (uint32_t i = 0; i < count; i++, rows += stride) {
-        for (int j = 0; j < CHUNK; j++)
-            sums[j] += weights[i] * rows[j];
+    uint32_t local[LANES];
+
+    memcpy(local, sums, sizeof(local));
+    for (uint32_t i = 0; i < count; i++, row += stride) {
+        uint32_t weight = (uint32_t)weights[i];
+        uint8_t bytes[LANES];
+
+        memcpy(bytes, row, sizeof(bytes));
+        for (int j = 0; j < LANES; j++)
+            local[j] += weight * bytes[j];
     }
+    memcpy(sums, local, sizeof(local));
 }
 
-static void sums_add_short(int32_t *restrict sums, const uint8_t *restrict rows,
+static void sums_add_short(uint32_t *restrict sums, const uint8_t *restrict row,
                            size_t stride, const int32_t *restrict weights, uint32_t count)
 {
-    for (int lane = 0; lane < CHUNK; lane += LANES) {
-        const uint8_t *row = rows + lane;
-        int32_t local[LANES];
+    uint32_t local[LANES];
 
-        memcpy(local, sums + lane, sizeof(local));
-        for (uint32_t i = 0; i < count; i++, row += stride) {
-            int16_t weight = (int16_t)weights[i];
+    memcpy(local, sums, sizeof(local));
+    for (uint32_t i = 0; i < count; i++, row += stride) {
+        int16_t weight = (int16_t)weights[i];
+        uint8_t bytes[LANES];
 
-            for (int j = 0; j < LANES; j++)
-                local[j] += (int32_t)weight * (int16_t)row[j];
-        }
-        memcpy(sums + lane, local, sizeof(local));
+        memcpy(bytes, row, sizeof(bytes));
+        for (int j = 0; j < LANES; j++)
+            local[j] += (uint32_t)(weight * (int16_t)bytes[j]);
     }
+    memcpy(sums, local, sizeof(local));
 }
 
 // Adds `count` rows that are `stride` bytes apart.
-static void sums_add(int32_t *sums, const struct axis *axis, const uint8_t *rows,
+static void sums_add(uint32_t *sums, const struct axis *axis, const uint8_t *rows,
                      size_t stride, const int32_t *weights, uint32_t count)
 {
-    if (axis->wide)
-        sums_add_wide(sums, rows, stride, weights, count);
-    else
-        sums_add_short(sums, rows, stride, weights, count);
+    for (int lane = 0; lane < CHUNK; lane += LANES) {
+        if (axis->wide)
+            sums_add_wide(sums + lane, rows + lane, stride, weights, count);
+        else
+            sums_add_short(sums + lane, rows + lane, stride, weights, count);
+    }
 }
 
-static void sums_end(const int32_t *restrict sums, const struct axis *axis,
+static void sums_end(const uint32_t *restrict sums, const struct axis *axis,
                      uint8_t *restrict to)
 {
     for (int i = 0; i < CHUNK; i++) {
-        int32_t value = sums[i] >> axis->precision;
+        int32_t value = (int32_t)sums[i] >> axis->precision;
 
         value = value < 0 ? 0 : value;
         to[i] = (uint8_t)(value > 255 ? 255 : value);
@@ -245,7 +256,7 @@ static void make_border(struct passes *passes)
 {
     const struct axis *across = &passes->across;
     uint8_t colour[CHUNK], result[CHUNK];
-    int32_t sums[CHUNK];
+    uint32_t sums[CHUNK];
 
     fill(colour, passes->place->colour, CHUNK / 4);
     for (uint32_t x = 0; x < across->length; x++) {
@@ -257,26 +268,25 @@ static void make_border(struct passes *passes)
     }
 }
 
-// Columns [low, high) of the canvas as rows of BLOCK pixels.
+// The picture's columns among [low, high) of the canvas, as rows of BLOCK pixels. The
+// others stay as they are.
 static void turn_block(struct passes *passes, uint32_t y)
 {
     const struct raster *from = passes->from;
     const uint8_t *rows[BLOCK];
-    uint32_t left = passes->place->left;
-    uint8_t *to = passes->turned;
+    uint32_t left = passes->place->left, right = left + from->width;
+    uint32_t begin = passes->low > left ? passes->low : left;
+    uint32_t end = passes->high < right ? passes->high : right;
+    uint8_t *to = passes->turned + (size_t)(begin - passes->low) * CHUNK;
 
     for (uint32_t i = 0; i < BLOCK; i++) {
         uint32_t row = y + i < from->height ? y + i : from->height - 1;
 
         rows[i] = from->bytes + (size_t)row * from->width * 4;
     }
-    for (uint32_t x = passes->low; x < passes->high; x++, to += CHUNK) {
-        if (x < left || x - left >= from->width) {
-            fill(to, passes->place->colour, BLOCK);
-            continue;
-        }
+    for (uint32_t x = begin - left; x < end - left; x++, to += CHUNK) {
         for (uint32_t i = 0; i < BLOCK; i++)
-            memcpy(to + (size_t)i * 4, rows[i] + (size_t)(x - left) * 4, 4);
+            memcpy(to + (size_t)i * 4, rows[i] + (size_t)x * 4, 4);
     }
 }
 
@@ -289,7 +299,7 @@ static void pass_across_block(struct passes *passes, uint32_t y)
     turn_block(passes, y);
     for (uint32_t x = passes->begin; x < passes->end; x++) {
         uint8_t result[CHUNK];
-        int32_t sums[CHUNK];
+        uint32_t sums[CHUNK];
 
         sums_begin(sums, across);
         sums_add(sums, across,
@@ -333,7 +343,7 @@ static void pass_down_row(const struct passes *passes, uint32_t y, uint8_t *to)
     for (size_t x = 0; x < (size_t)passes->across.length * 4; x += CHUNK) {
         size_t room = (size_t)passes->across.length * 4 - x;
         uint8_t result[CHUNK];
-        int32_t sums[CHUNK];
+        uint32_t sums[CHUNK];
 
         sums_begin(sums, down);
         sums_add(sums, down, passes->border + x, 0, weights, upper - first);
@@ -365,6 +375,8 @@ static bool run_passes(struct passes *passes, struct raster *to, struct err *err
     if (passes->border == NULL || passes->between == NULL || passes->turned == NULL)
         return err_set(err, ERR_MEMORY, "no memory to resize a picture of %u x %u pixels",
                        passes->from->width, passes->from->height);
+    fill(passes->turned, passes->place->colour,
+         (size_t)(passes->high - passes->low) * BLOCK);
     make_border(passes);
     pass_across(passes);
     pass_down(passes, to);
