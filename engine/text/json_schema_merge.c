@@ -172,8 +172,7 @@ json_t *schema_without_annotations(struct schema_converter *c, const json_t *sch
     const char *name;
     json_t *value;
 
-    json_object_foreach(mutable(schema), name, value)
-    {
+    json_object_foreach (mutable(schema), name, value) {
         if (!schema_is_annotation(name))
             json_object_set(copy, name, value);
     }
@@ -191,8 +190,7 @@ static json_t *merge_properties(const json_t *a, const json_t *b)
     const char *name;
     json_t *value;
 
-    json_object_foreach(mutable(b), name, value)
-    {
+    json_object_foreach (mutable(b), name, value) {
         const json_t *other = json_object_get(a, name);
 
         if (other != NULL)
@@ -287,8 +285,7 @@ static bool narrows_other(const json_t *a, const json_t *b)
 
     if (additional == NULL || json_is_true(additional))
         return false;
-    json_object_foreach(mutable(json_object_get(b, "properties")), name, value)
-    {
+    json_object_foreach (mutable(json_object_get(b, "properties")), name, value) {
         if (json_object_get(own, name) == NULL)
             return true;
     }
@@ -334,8 +331,7 @@ const json_t *schema_merge(struct schema_converter *c, const json_t *a, const js
     if (!can_merge(c, a, b))
         return NULL;
     merged = schema_without_annotations(c, a);
-    json_object_foreach(mutable(b), name, value)
-    {
+    json_object_foreach (mutable(b), name, value) {
         const json_t *other = json_object_get(a, name);
 
         if (schema_is_annotation(name))
@@ -460,8 +456,7 @@ static bool objects_disjoint(struct schema_converter *c, const json_t *a, const 
 
     if (demands_forbidden(a, b) || demands_forbidden(b, a))
         return true;
-    json_object_foreach(mutable(json_object_get(a, "properties")), name, value)
-    {
+    json_object_foreach (mutable(json_object_get(a, "properties")), name, value) {
         const json_t *other = json_object_get(json_object_get(b, "properties"), name);
 
         if (other != NULL && has_name(json_object_get(a, "required"), name) &&
