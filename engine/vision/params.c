@@ -278,7 +278,7 @@ static bool read_widths(const struct gguf *gguf, struct vision_params *params,
                         struct err *err)
 {
     const struct family *family = &families[params->projector];
-    uint32_t columns, rows;
+    uint32_t columns = 0, rows = 0;
 
     if (!tensor_side(gguf, "v.blk.0.ffn_up.weight", 0, &columns, err) ||
         !tensor_side(gguf, "v.blk.0.ffn_up.weight", 1, &rows, err) ||
