@@ -20,7 +20,7 @@ def test_messages_are_written_once_with_who_speaks():
     with plain() as screen:
         say(screen, "hello", "Fake 1B: You said: user<hello>")
         screen.wait("user<hello>\nYou:")
-        say(screen, "again", "user<again>")
+        say(screen, "again", "user<again>\nYou:")
         text = screen.text()
         check(text.count("You: hello") == 1 and text.count("You: again") == 1, text)
         check(screen.tmux("display-message", "-p", "#{alternate_on}").strip() == "0")
