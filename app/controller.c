@@ -326,6 +326,7 @@ static bool on_token(void *user, const struct token_event *event)
         set_stage(c, "writing", -1);
     }
     sessions_reply_append(c->reply, event);
+    str_append_n(&c->reply_text, event->text, event->text_len);
     ui_append(c->ui, c->block, event->text, event->text_len);
     return true;
 }
@@ -363,6 +364,7 @@ static bool begin_record(struct controller *c, struct err *err)
                                     err);
     if (c->reply == NULL)
         return false;
+    str_reset(&c->reply_text);
     c->block = ui_add_block(c->ui, &(struct ui_block){ .kind = UI_BLOCK_REPLY,
                                                        .label = c->model_name,
                                                        .text = "",
@@ -688,13 +690,41 @@ static bool open_store(struct controller *c, bool ephemeral, struct err *err)
     return c->sessions != NULL;
 }
 
+// Beside the store, in the format of exports: a version of its own, because what the
+// store has of the reply stays as it is.
+static bool write_rescue(const struct controller *c, const char *path, struct err *err)
+{
+    const struct sessions_message *question = controller_last(c, ROLE_USER);
+    struct part part = { .kind = PART_TEXT,
+                         .text = c->reply_text.data,
+                         .text_len = c->reply_text.len };
+
+    return sessions_rescue_write(
+        path,
+        &(struct sessions_rescue){ .conversation = c->conversation,
+                                   .title = c->title != NULL ? c->title : "",
+                                   .parent = question != NULL ? question->id : "",
+                                   .content = { ROLE_ASSISTANT, &part, 1 },
+                                   .created_ms = (int64_t)time(NULL) * 1000 },
+        err);
+}
+
+// The last attempt to save a reply; what the store still refuses goes into a file.
 static void rescue(struct controller *c)
 {
-    struct err err = { 0 };
+    struct err err = { 0 }, failed = { 0 };
+    char *path;
 
     if (c->reply != NULL && c->unsaved &&
-        !sessions_reply_finish(&c->reply, &c->end, &err))
+        !sessions_reply_finish(&c->reply, &c->end, &err)) {
+        path = alloc_printf("%s.rescue.jsonl", sessions_file(c->sessions));
         remark("chat", "the last reply is not saved: %s", err.text);
+        if (write_rescue(c, path, &failed))
+            remark("chat", "it is in %s: oriel sessions import takes it in", path);
+        else
+            remark("chat", "%s", failed.text);
+        free(path);
+    }
     sessions_reply_abandon(&c->reply);
 }
 
@@ -723,6 +753,7 @@ static void end(struct controller *c)
     free(c->queued);
     free(c->model_name);
     free(c->model_hash);
+    str_release(&c->reply_text);
 }
 
 static char *history_path(void)
@@ -782,6 +813,7 @@ bool controller_run(const struct controller_params *params, int *ended_by,
         .on_progress = on_progress, .on_token = on_token, .user = &c, .interrupt_fd = -1
     };
     arena_init(&c.arena, ARENA_BYTES);
+    str_init(&c.reply_text, 0);
     ok = begin(&c, params, err);
     if (ok)
         loop(&c);

@@ -82,6 +82,7 @@ struct controller {
     bool seed_fixed;
     bool reply_due; // as soon as the engine is ready
     struct sessions_reply *reply;
+    struct str reply_text; // all of it, should the store refuse it
     struct sessions_reply_end end; // how it ended, when it could not be saved yet
     char *end_error;
     bool unsaved;

@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: MIT
 """The chat on a real terminal, with the scripted engine: what a person types, and what is
 on the screen."""
+import glob
 import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -282,6 +284,24 @@ def test_what_waits_comes_back_when_the_reply_is_stopped():
         screen.kill()
         with chat("last", home=screen.home) as again:
             again.wait("› kept")
+
+
+def test_a_reply_that_the_store_refuses_is_in_a_file():
+    with chat(script="token_ms=20 tokens=1000") as screen:
+        say(screen, "go on", "xxxxxxxxxx")
+        store = glob.glob(screen.home + "/.local/state/oriel/*.db")[0]
+        other = sqlite3.connect(store, isolation_level=None)
+        other.execute("BEGIN EXCLUSIVE")
+        screen.keys("C-c", "C-d")
+        screen.wait("the last reply is not saved", "takes it in", seconds=40)
+        screen.ended()
+        other.execute("ROLLBACK")
+        other.close()
+        done = run_plain(screen, "sessions", "import", store + ".rescue.jsonl")
+        check(done.returncode == 0, done)
+        with open(store + ".rescue.jsonl") as file:
+            rescued = max(re.findall("x+", file.read()), key=len)
+        check(rescued in run_plain(screen, "sessions", "export", "--format", "jsonl").stdout)
 
 
 def test_an_engine_that_hangs_is_killed():
