@@ -24,6 +24,11 @@ void overlay_clear(struct overlay *overlay)
     overlay->cleared = true;
 }
 
+void overlay_renew(struct overlay *overlay)
+{
+    overlay->unsafe = true;
+}
+
 static bool same(const struct overlay_picture *a, const struct overlay_picture *b)
 {
     return a->y == b->y && a->x == b->x && a->rows == b->rows &&
@@ -47,29 +52,10 @@ static void go_to(struct str *out, int y, int x)
 // ---------------------------------------------------------------------------
 // Taking away
 
-// Whether the picture has only moved, and will be drawn over all of this row again: then
-// the row is left, so that it does not flicker. The last row of a picture may be drawn in
-// part.
-static bool is_drawn_over(const struct overlay *overlay,
-                          const struct overlay_picture *picture, int y)
-{
-    for (size_t i = 0; i < overlay->next_count; i++) {
-        const struct overlay_picture *next = &overlay->next[i];
-
-        if (next->number == picture->number && next->x == picture->x && y >= next->y &&
-            y < next->y + next->rows - 1)
-            return true;
-    }
-    return false;
-}
-
-static void put_blanks(const struct overlay *overlay,
-                       const struct overlay_picture *picture, struct str *out)
+static void put_blanks(const struct overlay_picture *picture, struct str *out)
 {
     str_append(out, "\033[0m");
     for (int y = picture->y; y < picture->y + picture->rows; y++) {
-        if (is_drawn_over(overlay, picture, y))
-            continue;
         go_to(out, y, picture->x);
         str_printf(out, "%*s", picture->columns, "");
     }
@@ -83,7 +69,7 @@ static void erase(struct overlay *overlay, const struct overlay_picture *picture
     if (picture->kind == OVERLAY_KITTY)
         format_kitty_remove(picture->number, out);
     else if (!overlay->cleared)
-        put_blanks(overlay, picture, out);
+        put_blanks(picture, out);
 }
 
 static void forget_kitty(struct overlay *overlay, size_t count, struct str *out)
@@ -101,14 +87,17 @@ void overlay_erase(struct overlay *overlay, struct str *out)
 
     str_append(out, SAVE_CURSOR);
     for (size_t i = 0; i < overlay->shown_count; i++)
-        if (overlay->cleared ||
+        if (overlay->cleared || overlay->unsafe ||
             !is_among(&overlay->shown[i], overlay->next, overlay->next_count))
             erase(overlay, &overlay->shown[i], out);
     if (overlay->cleared) {
         forget_kitty(overlay, overlay->kitty_count, out);
-        overlay->shown_count = 0;
         overlay->cleared = false;
+        overlay->unsafe = true;
     }
+    if (overlay->unsafe)
+        overlay->shown_count = 0;
+    overlay->unsafe = false;
     if (out->len == before + strlen(SAVE_CURSOR))
         str_truncate(out, before);
     else

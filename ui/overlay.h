@@ -44,12 +44,16 @@ struct overlay {
     uint32_t kitty[OVERLAY_KITTY_MAX]; // numbers, the latest last
     size_t kitty_count;
     bool cleared; // the screen has been, since the last frame
+    bool unsafe;  // all pictures are to be taken away before the text, and drawn again
 };
 
 // Adds to the frame that is being made.
 void overlay_add(struct overlay *overlay, const struct overlay_picture *picture);
 // Everything on the screen has been wiped, or will be.
 void overlay_clear(struct overlay *overlay);
+
+// The text beside pictures scrolls in the next frame: they must not stay meanwhile.
+void overlay_renew(struct overlay *overlay);
 
 // Append what is to be sent. Where both append nothing the screen is as it should be.
 void overlay_erase(struct overlay *overlay, struct str *out);

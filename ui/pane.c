@@ -31,6 +31,15 @@ void pane_release(struct pane *pane)
     *pane = (struct pane){ 0 };
 }
 
+static bool same_order(const struct pane *pane, const struct ui_entry *entries,
+                       size_t count)
+{
+    for (size_t i = 0; i < count && i < pane->count; i++)
+        if (strcmp(pane->entries[i].id, entries[i].id) != 0)
+            return false;
+    return count == pane->count;
+}
+
 // The selection stays on the same id, or goes to the current one.
 void pane_set(struct pane *pane, const char *heading, const struct ui_entry *entries,
               size_t count)
@@ -39,6 +48,7 @@ void pane_set(struct pane *pane, const char *heading, const struct ui_entry *ent
     char *selected = before != NULL ? alloc_string(before) : NULL;
     size_t found = 0;
 
+    pane->changed = pane->changed || !same_order(pane, entries, count);
     release_entries(pane);
     pane->heading = alloc_string(heading);
     pane->entries = alloc_array(count, sizeof(*pane->entries));
@@ -118,6 +128,10 @@ void pane_paint(struct pane *pane, struct terminal *terminal, int y, int x, int 
         pane->first = pane->selected;
     if (pane->selected >= pane->first + visible)
         pane->first = pane->selected - visible + 1;
+    if (pane->first != pane->painted_first || pane->changed)
+        terminal_renew_pictures(terminal);
+    pane->painted_first = pane->first;
+    pane->changed = false;
     for (size_t i = 0; i < visible && pane->first + i < pane->count; i++)
         paint_entry(pane, terminal, y + HEADING_ROWS + (int)i * ENTRY_ROWS, x, width - 1,
                     pane->first + i, focused);

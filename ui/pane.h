@@ -19,6 +19,8 @@ struct pane {
     char *heading;
     struct pane_entry *entries;
     size_t count, selected, first; // first: the uppermost visible one
+    size_t painted_first;
+    bool changed; // which entries there are, since they were painted
 };
 void pane_release(struct pane *pane);
 

@@ -439,6 +439,11 @@ static void mark_row(int y, int x)
     }
 }
 
+void terminal_renew_pictures(struct terminal *terminal)
+{
+    overlay_renew(&terminal->overlay);
+}
+
 void terminal_show(struct terminal *terminal, const struct overlay_picture *picture)
 {
     for (int row = 0; row < picture->rows; row++)

@@ -62,6 +62,9 @@ int terminal_put(struct terminal *terminal, int y, int x, int columns, uint16_t 
 void terminal_fill(struct terminal *terminal, int y, int x, int columns, uint16_t style);
 // A picture in this frame, over cells that are left blank, drawn after the text.
 void terminal_show(struct terminal *terminal, const struct overlay_picture *picture);
+// Text beside the pictures scrolls in this frame: curses may scroll the terminal, which
+// takes pictures along, so that they are drawn again.
+void terminal_renew_pictures(struct terminal *terminal);
 // The cursor's place, or y < 0 to hide it.
 void terminal_end(struct terminal *terminal, int y, int x);
 // After a change of size or when another program has written on the screen.

@@ -160,7 +160,7 @@ static void show_entries(struct ui *ui)
     char titles[ENTRIES][32];
 
     for (int i = 0; i < ENTRIES; i++) {
-        snprintf(titles[i], sizeof(titles[i]), "Number %d", i + 1);
+        snprintf(titles[i], sizeof(titles[i]), "Number %d of many", i + 1);
         entries[i] = (struct ui_entry){ titles[i], titles[i], "today", i == 0 };
     }
     ui_set_entries(ui, "Conversations", entries, ENTRIES);
