@@ -26,6 +26,10 @@ struct replay {
 // settings and seed, and compares the tokens. ERR_MISMATCH names the first that differs.
 bool replay_verify(struct replay *replay, struct err *err);
 
+// Shows the pictures of a stored message to the engine, if its model can see.
+bool replay_show_pictures(struct client *client, struct sessions *sessions,
+                          const struct message *message, struct err *err);
+
 // Has another model answer the same user turns, each after its own answers, and shows
 // both: side by side on a terminal, else as text; then a table.
 bool replay_compare(struct replay *replay, struct err *err);

@@ -330,6 +330,9 @@ static bool run_turn(struct comparison *c, size_t index, struct err *err)
     bool ok;
 
     show_question(c, &c->path.messages[index]);
+    if (!replay_show_pictures(&c->client, c->replay->sessions,
+                              &c->path.messages[index].content, err))
+        return false;
     add_message(c, &c->path.messages[index].content);
     if (c->path.messages[index].content.role != ROLE_USER)
         return true;

@@ -57,8 +57,11 @@ static json_t *request_body(const struct verification *v, size_t index)
         messages[i] = v->path.messages[i].content;
     // A reply that was stopped is compared as far as it went.
     settings.max_tokens = (uint32_t)v->record.token_count;
-    json_object_set_new(body, "messages",
-                        conversation_json(&(struct conversation){ messages, index }));
+    json_object_set_new(
+        body, "messages",
+        v->client.info.has_vision
+            ? conversation_json(&(struct conversation){ messages, index })
+            : conversation_words_json(&(struct conversation){ messages, index }));
     json_object_set_new(body, "settings", settings_json(&settings));
     json_object_set_new(body, "now",
                         json_integer(v->path.messages[index].created_ms / 1000));
@@ -119,6 +122,10 @@ static bool verify_reply(struct verification *v, size_t index, struct arena *are
         name_differences(v);
     v->compared = 0;
     v->differs = false;
+    for (size_t i = 0; i < index; i++)
+        if (!replay_show_pictures(&v->client, v->replay->sessions,
+                                  &v->path.messages[i].content, err))
+            return false;
     answer = client_call(&v->client, WIRE_GENERATE, "making a reply again",
                          request_body(v, index), &failure);
     json_decref(answer);

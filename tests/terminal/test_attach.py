@@ -4,13 +4,14 @@
 kept through a crash, refused, and sent to a model that sees or does not."""
 import hashlib
 import os
+import subprocess
 import sys
 import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.environ.get("top_srcdir", "."), "tests/terminal"))
 from chat import chat, check, png, put, say  # noqa: E402
-from screen import tap  # noqa: E402
+from screen import program, tap  # noqa: E402
 
 RED = png(40, 20, (255, 0, 0))
 BLUE = png(8, 8, (0, 0, 255))
@@ -125,6 +126,24 @@ def test_the_clipboard_gives_its_picture():
             env = {"DISPLAY": ":9", "PATH": tools + ":" + os.environ["PATH"]}
             with chat(script="vision", env=env) as screen:
                 say(screen, "/paste-image", shown)
+
+
+def test_a_reply_about_a_picture_is_made_again():
+    for script in ["vision", ""]:
+        with chat(script=script) as screen:
+            say(screen, f"/attach {put(screen.home, 'a.png', RED)}", "▣ a.png")
+            say(screen, "mine", "You said: user<[a")
+            screen.wait("a.png", "mine", "tokens/s", "ready  Fake")
+            screen.keys("C-d")
+            screen.ended()
+            for what in [("--verify",), ()]:
+                env = {**os.environ, "HOME": screen.home, "ORIEL_FAKE": script}
+                env.pop("XDG_STATE_HOME", None)
+                done = subprocess.run([program, "replay", *what, "-m", screen.model, "last"],
+                                      capture_output=True, text=True, env=env,
+                                      stdin=subprocess.DEVNULL, timeout=60)
+                check(done.returncode == 0, done)
+                check(("all the same" if what else "100 %") in done.stdout, done)
 
 
 def test_pictures_of_an_old_conversation_are_shown_again():
