@@ -22,6 +22,8 @@ struct chat {
 static const struct option_spec options[] = {
     { 'm', "model", "MODEL", OPTION_TEXT, AT(model.name), 0, 0,
       "name or path of the model" },
+    { 0, "mmproj", "FILE", OPTION_TEXT, AT(model.mmproj), 0, 0,
+      "vision projector that belongs to the model" },
     { 's', "system", "TEXT", OPTION_TEXT, AT(system), 0, 0,
       "instructions for the model" },
     { 'n', "max-tokens", "MAX", OPTION_SETTING, SETTINGS, 0, 0,

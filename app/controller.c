@@ -164,6 +164,7 @@ bool controller_open_model(struct controller *c, const char *name, struct err *e
     struct model_choice choice = c->model;
 
     choice.name = name;
+    choice.mmproj = NULL; // it belonged to the model before
     if (!model_choice_resolve(&choice, err))
         return false; // what is open stays open
     c->model = choice;
