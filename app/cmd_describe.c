@@ -6,7 +6,6 @@
 // describes (the same bytes, model and kind of text) are passed over: what was
 // interrupted goes on where it was. A picture that cannot be read costs one line on
 // standard error and the exit status, not the others.
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -143,19 +142,13 @@ static bool open_output(struct describe *d, struct err *err)
 static bool append_line(struct describe *d, const json_t *entry, struct err *err)
 {
     char *text = json_dumps(entry, JSON_COMPACT);
-    struct str line;
-    ssize_t written;
+    char *line = alloc_printf("%s\n", text);
+    bool ok =
+        file_write_all(d->fd, line, strlen(line)) || err_set_errno(err, "%s", d->output);
 
-    str_init(&line, OUTPUT_MAX);
-    str_printf(&line, "%s\n", text);
-    written = write(d->fd, line.data, line.len);
-    if (written >= 0 && (size_t)written < line.len)
-        errno = ENOSPC;
-    if (written < 0 || (size_t)written < line.len)
-        err_set_errno(err, "%s", d->output);
-    str_release(&line);
+    free(line);
     free(text);
-    return err->code == ERR_NONE;
+    return ok;
 }
 
 // ---------------------------------------------------------------------------

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
+
 #define CHUNK_BYTES 65536
 
 int memory_file_create(struct err *err)
@@ -19,26 +21,11 @@ int memory_file_create(struct err *err)
     return fd;
 }
 
-static bool put(int fd, const char *bytes, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, bytes, len);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        bytes += n;
-        len -= (size_t)n;
-    }
-    return true;
-}
-
 int memory_file(const void *bytes, size_t len, struct err *err)
 {
     int fd = memory_file_create(err);
 
-    if (fd < 0 || put(fd, bytes, len))
+    if (fd < 0 || file_write_all(fd, bytes, len))
         return fd;
     err_set_errno(err, "a file in memory");
     close(fd);
@@ -60,7 +47,7 @@ static bool copy(int from, int to, size_t max, const char *path, struct err *err
         if (total > max)
             return err_set(err, ERR_LIMIT, "%s: larger than the limit of %zu MiB", path,
                            max >> 20);
-        if (!put(to, chunk, (size_t)n))
+        if (!file_write_all(to, chunk, (size_t)n))
             return err_set_errno(err, "a file in memory");
     }
     return true;

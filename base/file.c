@@ -113,16 +113,18 @@ bool file_read(const char *path, size_t max_bytes, struct str *out, struct err *
     return got == 0;
 }
 
-static bool write_all(int fd, const char *bytes, size_t len)
+bool file_write_all(int fd, const void *bytes, size_t len)
 {
+    const char *at = bytes;
+
     while (len > 0) {
-        ssize_t put = write(fd, bytes, len);
+        ssize_t put = write(fd, at, len);
 
         if (put < 0 && errno == EINTR)
             continue;
         if (put < 0)
             return false;
-        bytes += put;
+        at += put;
         len -= (size_t)put;
     }
     return true;
@@ -160,7 +162,7 @@ bool file_replace(const char *path, const void *bytes, size_t len, struct err *e
     bool ok = fd >= 0;
 
     if (ok) {
-        ok = write_all(fd, bytes, len) && fsync(fd) == 0;
+        ok = file_write_all(fd, bytes, len) && fsync(fd) == 0;
         ok = close(fd) == 0 && ok;
         ok = ok && rename(temporary, path) == 0 && sync_directory_of(path);
     }

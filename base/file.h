@@ -36,6 +36,9 @@ bool file_map_unchanged(const struct file_map *map);
 // Appends the whole file to out; ERR_LIMIT when it is larger than max_bytes.
 bool file_read(const char *path, size_t max_bytes, struct str *out, struct err *err);
 
+// Writes all of it, whatever write() takes at a time; false: errno says why not.
+bool file_write_all(int fd, const void *bytes, size_t len);
+
 // Writes to a temporary file beside path (mode 0600), syncs, and renames it over path.
 bool file_replace(const char *path, const void *bytes, size_t len, struct err *err);
 

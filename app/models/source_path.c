@@ -13,6 +13,7 @@
 #include "app/models/hub.h"
 #include "app/models/source_pypi.h"
 #include "base/alloc.h"
+#include "base/file.h"
 
 #define STEP ((size_t)1 << 20)
 
@@ -21,21 +22,6 @@ bool source_is_path(const char *source)
     return strncmp(source, PYPI_PREFIX, strlen(PYPI_PREFIX)) != 0 &&
            strncmp(source, HUB_PREFIX, strlen(HUB_PREFIX)) != 0 &&
            strstr(source, "://") == NULL;
-}
-
-static bool write_all(int fd, const char *bytes, size_t len, struct err *err)
-{
-    while (len > 0) {
-        ssize_t put = write(fd, bytes, len);
-
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put < 0)
-            return err_set_errno(err, "cannot write");
-        bytes += put;
-        len -= (size_t)put;
-    }
-    return true;
 }
 
 // By reading and writing: copy_file_range does not go from one kind of file system to
@@ -56,7 +42,8 @@ static bool copy_all(int in, int out, uint64_t size, struct meter *meter, struct
         else if (got == 0)
             ok = err_set(err, ERR_IO, "it became shorter while it was copied");
         else
-            ok = write_all(out, buffer, (size_t)got, err);
+            ok = file_write_all(out, buffer, (size_t)got) ||
+                 err_set_errno(err, "cannot write");
         done += got > 0 ? (uint64_t)got : 0;
         meter_update(meter, done);
         if (ok && interrupted())

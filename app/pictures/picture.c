@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -18,6 +19,7 @@
 #include "app/pictures/answer.h"
 #include "app/pictures/scale.h"
 #include "base/alloc.h"
+#include "base/file.h"
 #include "base/log.h"
 
 #define TIMEOUT_MS 10000
@@ -263,7 +265,8 @@ static bool take_pixels(struct picture_decode *decode, const struct image *image
                                  .full_height = image->full_height,
                                  .frames = image->frames,
                                  .has_alpha = image->has_alpha };
-    strcpy(picture->format, image_format_name(image->format));
+    snprintf(picture->format, sizeof(picture->format), "%s",
+             image_format_name(image->format));
     decode->memory = -1;
     return true;
 }
@@ -306,26 +309,11 @@ static bool decode_fd(int fd, const char *name, struct picture *picture, struct 
     return decode != NULL && picture_decode_finish(&decode, picture, err);
 }
 
-static bool write_all(int fd, const uint8_t *bytes, size_t len)
-{
-    while (len > 0) {
-        ssize_t written = write(fd, bytes, len);
-
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            return false;
-        bytes += written;
-        len -= (size_t)written;
-    }
-    return true;
-}
-
 bool picture_decode_bytes(const void *bytes, size_t len, const char *name,
                           struct picture *picture, struct err *err)
 {
     int fd = memfd_create("bytes", MFD_CLOEXEC);
-    bool ok = fd >= 0 && write_all(fd, bytes, len);
+    bool ok = fd >= 0 && file_write_all(fd, bytes, len);
 
     if (ok)
         ok = decode_fd(fd, name, picture, err);
