@@ -12,14 +12,11 @@
 bool picture_hash(const char *path, char hex[SHA256_HEX], struct err *err)
 {
     unsigned char digest[SHA256_BYTES];
-    struct sha256 hash;
     struct file_map map = { .fd = -1 };
 
     if (!file_map_open(&map, path, err))
         return false;
-    sha256_init(&hash);
-    sha256_update(&hash, map.bytes, map.size);
-    sha256_final(&hash, digest);
+    sha256_of(map.bytes, map.size, digest);
     sha256_hex(digest, hex);
     file_map_close(&map);
     return true;

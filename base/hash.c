@@ -98,6 +98,15 @@ void sha256_final(struct sha256 *hash, unsigned char digest[SHA256_BYTES])
         digest[i] = (unsigned char)(hash->state[i / 4] >> (24 - 8 * (i % 4)));
 }
 
+void sha256_of(const void *bytes, size_t len, unsigned char digest[SHA256_BYTES])
+{
+    struct sha256 hash;
+
+    sha256_init(&hash);
+    sha256_update(&hash, bytes, len);
+    sha256_final(&hash, digest);
+}
+
 void sha256_hex(const unsigned char digest[SHA256_BYTES], char hex[SHA256_HEX])
 {
     static const char digits[] = "0123456789abcdef";

@@ -23,6 +23,9 @@ void sha256_update(struct sha256 *hash, const void *bytes, size_t len);
 void sha256_final(struct sha256 *hash, unsigned char digest[SHA256_BYTES]);
 void sha256_hex(const unsigned char digest[SHA256_BYTES], char hex[SHA256_HEX]);
 
+// All at once.
+void sha256_of(const void *bytes, size_t len, unsigned char digest[SHA256_BYTES]);
+
 uint64_t hash_bytes(const void *bytes, size_t len);
 
 #endif

@@ -132,13 +132,10 @@ static bool take_picture(struct reader *r, struct picture *picture, uint32_t wid
 static bool checks_out(const struct file_map *map)
 {
     unsigned char digest[SHA256_BYTES];
-    struct sha256 hash;
 
     if (map->size < SHA256_BYTES)
         return false;
-    sha256_init(&hash);
-    sha256_update(&hash, map->bytes, map->size - SHA256_BYTES);
-    sha256_final(&hash, digest);
+    sha256_of(map->bytes, map->size - SHA256_BYTES, digest);
     return memcmp(digest, map->bytes + map->size - SHA256_BYTES, SHA256_BYTES) == 0;
 }
 
@@ -194,7 +191,6 @@ static void put_item(struct str *out, const struct vision_item *item)
 static void put_picture(struct str *out, const struct picture *picture)
 {
     unsigned char digest[SHA256_BYTES];
-    struct sha256 hash;
 
     str_append_n(out, MAGIC, MAGIC_BYTES);
     put_u32(out, picture->item_count);
@@ -205,9 +201,7 @@ static void put_picture(struct str *out, const struct picture *picture)
         put_item(out, &picture->items[i]);
     str_append_n(out, (const char *)picture->embeddings,
                  picture->embedding_count * picture->width * sizeof(float));
-    sha256_init(&hash);
-    sha256_update(&hash, out->data, out->len);
-    sha256_final(&hash, digest);
+    sha256_of(out->data, out->len, digest);
     str_append_n(out, (const char *)digest, sizeof(digest));
 }
 

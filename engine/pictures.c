@@ -45,15 +45,12 @@ uint64_t picture_identity(const struct picture *picture, size_t offset)
         size_t offset;
     } key;
     unsigned char digest[SHA256_BYTES];
-    struct sha256 hash;
     uint64_t identity;
 
     memset(&key, 0, sizeof(key));
     memcpy(key.hash, picture->hash, sizeof(key.hash));
     key.offset = offset;
-    sha256_init(&hash);
-    sha256_update(&hash, &key, sizeof(key));
-    sha256_final(&hash, digest);
+    sha256_of(&key, sizeof(key), digest);
     memcpy(&identity, digest, sizeof(identity));
     return identity;
 }

@@ -34,11 +34,8 @@ static void describe(const void *bytes, size_t len,
                      struct sessions_attachment *attachment)
 {
     unsigned char digest[SHA256_BYTES];
-    struct sha256 hash;
 
-    sha256_init(&hash);
-    sha256_update(&hash, bytes, len);
-    sha256_final(&hash, digest);
+    sha256_of(bytes, len, digest);
     *attachment =
         (struct sessions_attachment){ .media_type = sniff(bytes, len), .size = len };
     sha256_hex(digest, attachment->hash);

@@ -235,15 +235,6 @@ static bool cache_fits(const struct gpu *gpu, const char *data, size_t size)
            memcmp(data + sizeof(header), properties.pipelineCacheUUID, VK_UUID_SIZE) == 0;
 }
 
-static void checksum(const char *data, size_t size, unsigned char digest[SHA256_BYTES])
-{
-    struct sha256 hash;
-
-    sha256_init(&hash);
-    sha256_update(&hash, data, size);
-    sha256_final(&hash, digest);
-}
-
 bool gpu_pipeline_cache_open(struct gpu *gpu, const char *directory, struct err *err)
 {
     VkPipelineCacheCreateInfo info = {
@@ -258,7 +249,7 @@ bool gpu_pipeline_cache_open(struct gpu *gpu, const char *directory, struct err 
         gpu->cache_path = cache_path(gpu, directory);
         if (file_read(gpu->cache_path, CACHE_MAX_BYTES, &file, NULL) &&
             file.len > SHA256_BYTES) {
-            checksum(file.data + SHA256_BYTES, file.len - SHA256_BYTES, digest);
+            sha256_of(file.data + SHA256_BYTES, file.len - SHA256_BYTES, digest);
             if (memcmp(digest, file.data, SHA256_BYTES) == 0 &&
                 cache_fits(gpu, file.data + SHA256_BYTES, file.len - SHA256_BYTES)) {
                 info.pInitialData = file.data + SHA256_BYTES;
@@ -289,7 +280,7 @@ void gpu_pipeline_cache_save(struct gpu *gpu)
                                data + SHA256_BYTES) == VK_SUCCESS) {
         struct err err = { .code = ERR_NONE };
 
-        checksum(data + SHA256_BYTES, size, (unsigned char *)data);
+        sha256_of(data + SHA256_BYTES, size, (unsigned char *)data);
         if (!file_replace(gpu->cache_path, data, SHA256_BYTES + size, &err))
             log_line(LOG_ERROR, "pipeline cache: %s", err.text);
     }
