@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/hash.h"
 #include "base/str.h"
 
 // A regular file mapped read-only. The descriptor stays open, so that file_unchanged can
@@ -44,6 +45,11 @@ bool file_replace(const char *path, const void *bytes, size_t len, struct err *e
 
 // Makes what was renamed into a directory, or removed from it, durable.
 bool file_sync_directory(const char *path, struct err *err);
+
+// A name for the contents of a large file without reading all of it (file_sample.c).
+// Files that differ by accident have different ones; it is no defence against somebody
+// who wants two files to look the same.
+bool file_sample(const char *path, char hex[SHA256_HEX], struct err *err);
 
 // Creates path and its missing parents with mode 0700.
 bool file_make_directories(const char *path, struct err *err);

@@ -34,7 +34,7 @@
 
 static char *cache_path(const struct vision *vision, const char *hash)
 {
-    const char *const parts[] = { hash, vision->fingerprint, vision->device,
+    const char *const parts[] = { hash, vision->sample, vision->device,
                                   PACKAGE_VERSION, ENCODER_REVISION };
     unsigned char digest[SHA256_BYTES];
     char name[SHA256_HEX];

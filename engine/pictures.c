@@ -11,6 +11,7 @@
 #include <sys/random.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "engine/private.h"
 
@@ -240,8 +241,7 @@ static bool open_encoder(struct engine *engine, const struct gguf *gguf,
     struct vision *vision = engine->vision;
     uint32_t width = decoder_model(engine->decoder)->width;
 
-    if (!vision_params_read(gguf, &vision->params, err) ||
-        !gguf_fingerprint(gguf, vision->fingerprint, err))
+    if (!vision_params_read(gguf, &vision->params, err))
         return false;
     if (vision->params.projection_width != width)
         return err_set(err, ERR_MISMATCH,
@@ -267,9 +267,10 @@ bool engine_open_vision(struct engine *engine, const struct engine_params *param
                                           gpu_traits(engine->gpu)->driver);
     if (params->cache_directory != NULL)
         engine->vision->cache = alloc_printf("%s/pictures", params->cache_directory);
-    ok = open_encoder(engine, gguf, &watching, err);
+    ok = open_encoder(engine, gguf, &watching, err) ||
+         err_prefix(err, "%s", params->mmproj_path);
     gguf_close(&gguf);
-    return ok || err_prefix(err, "%s", params->mmproj_path);
+    return ok && file_sample(params->mmproj_path, engine->vision->sample, err);
 }
 
 void engine_close_vision(struct engine *engine)

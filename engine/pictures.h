@@ -22,8 +22,8 @@
 struct vision {
     struct vision_params params;
     struct vision_encoder *encoder;
-    char fingerprint[GGUF_FINGERPRINT];
-    char *cache; // folder for embeddings, or NULL
+    char sample[SHA256_HEX]; // of the projector's file
+    char *cache;             // folder for embeddings, or NULL
     char *device;
 };
 
@@ -54,7 +54,7 @@ struct pictures {
 const struct picture *picture_find(const struct pictures *pictures, const char *hash);
 void pictures_release(struct pictures *pictures);
 
-// picture_cache.c. Both only use vision's cache, fingerprint and device; a file that is
+// picture_cache.c. Both only use vision's cache, sample and device; a file that is
 // not there, not ours or damaged is as good as none.
 struct picture *picture_cache_load(const struct vision *vision, const char *hash,
                                    uint32_t width);

@@ -2,20 +2,13 @@
 // SPDX-License-Identifier: MIT
 #include "app/models/identity.h"
 
-#include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "app/models/store.h"
 #include "base/alloc.h"
-#include "base/hash.h"
-
-#define HEAD_BYTES    ((size_t)1 << 20)
-#define BLOCK_BYTES   4096
-#define SAMPLED_COUNT 64
+#include "base/file.h"
 
 // The checksum that pull has written down, if the file still has the size it had then.
 static char *recorded(const char *path, uint64_t size)
@@ -32,49 +25,14 @@ static char *recorded(const char *path, uint64_t size)
     return identity;
 }
 
-static bool add(struct sha256 *hash, int fd, uint64_t offset, size_t len)
-{
-    char *bytes = alloc_array(len, 1);
-    ssize_t n = pread(fd, bytes, len, (off_t)offset);
-
-    if (n > 0)
-        sha256_update(hash, bytes, (size_t)n);
-    free(bytes);
-    return n >= 0;
-}
-
-static char *sampled(int fd, uint64_t size)
-{
-    unsigned char digest[SHA256_BYTES];
-    char hex[SHA256_HEX];
-    struct sha256 hash;
-    bool ok;
-
-    sha256_init(&hash);
-    sha256_update(&hash, &size, sizeof(size));
-    ok = add(&hash, fd, 0, HEAD_BYTES);
-    for (uint64_t i = 1; ok && size > HEAD_BYTES && i <= SAMPLED_COUNT; i++)
-        ok = add(&hash, fd, size / SAMPLED_COUNT * i - BLOCK_BYTES, BLOCK_BYTES);
-    if (!ok)
-        return NULL;
-    sha256_final(&hash, digest);
-    sha256_hex(digest, hex);
-    return alloc_printf("sample:%s", hex);
-}
-
 char *model_identity(const char *path)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    char *identity = NULL;
+    char *identity = NULL, hex[SHA256_HEX];
     struct stat status;
 
-    if (fd < 0)
-        return NULL;
-    if (fstat(fd, &status) == 0) {
+    if (stat(path, &status) == 0)
         identity = recorded(path, (uint64_t)status.st_size);
-        if (identity == NULL)
-            identity = sampled(fd, (uint64_t)status.st_size);
-    }
-    close(fd);
+    if (identity == NULL && file_sample(path, hex, NULL))
+        identity = alloc_printf("sample:%s", hex);
     return identity;
 }

@@ -80,12 +80,6 @@ bool gguf_read(const struct gguf *gguf, const struct gguf_tensor *tensor, uint64
 
 uint64_t gguf_size_bytes(const struct gguf *gguf); // of all parts
 
-// A name for the contents, as hexadecimal digits: equal for equal files; see
-// gguf_fingerprint.c for what it is worth. ERR_IO when the file shrank.
-#define GGUF_FINGERPRINT 65 // with the final NUL
-bool gguf_fingerprint(const struct gguf *gguf, char hex[GGUF_FINGERPRINT],
-                      struct err *err);
-
 size_t gguf_tensor_count(const struct gguf *gguf);
 const struct gguf_tensor *gguf_tensor_at(const struct gguf *gguf, size_t index);
 

@@ -589,12 +589,6 @@ static bool reserve_head(struct gguf_part *part, struct err *err)
     return true;
 }
 
-static bool note_head_size(struct reader *reader)
-{
-    reader->part->head_size = reader->at;
-    return true;
-}
-
 bool gguf_part_parse(struct gguf_part *part, struct err *err)
 {
     struct reader reader = { .part = part, .kind = "header" };
@@ -605,7 +599,7 @@ bool gguf_part_parse(struct gguf_part *part, struct err *err)
            parse_entries(&reader, keys, err) &&
            find_alignment(&reader, &alignment, err) &&
            parse_tensors(&reader, tensors, alignment, err) &&
-           note_head_size(&reader) && place_tensors(&reader, alignment, err);
+           place_tensors(&reader, alignment, err);
 }
 
 void gguf_part_release(struct gguf_part *part)

@@ -50,7 +50,6 @@ struct gguf_part {
     uint8_t *head; // reserved: head_reserved bytes; filled from the file: head_filled
     size_t head_reserved;
     size_t head_filled;
-    size_t head_size; // of the metadata, once it is parsed
     struct gguf_entry *entries;
     size_t entry_count;
     struct gguf_tensor *tensors;
