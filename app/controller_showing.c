@@ -94,14 +94,8 @@ static bool start_decode(struct controller *c, struct err *err)
 {
     struct showing *showing = c->showing;
     const struct shown *item = &showing->items[showing->next];
-    struct sessions_attachment attachment;
-    struct str bytes;
-    int fd = -1;
+    int fd = memory_file_attachment(c->sessions, item->hash, err);
 
-    str_init(&bytes, 0);
-    if (sessions_load_attachment(c->sessions, item->hash, &bytes, &attachment, err))
-        fd = memory_file(bytes.data, bytes.len, err);
-    str_release(&bytes);
     if (fd < 0)
         return err_prefix(err, "%s", item->name);
     showing->decode = picture_decode_start(fd, item->name, 0, 0, err);

@@ -32,6 +32,19 @@ int memory_file(const void *bytes, size_t len, struct err *err)
     return -1;
 }
 
+int memory_file_attachment(struct sessions *sessions, const char *hash, struct err *err)
+{
+    struct sessions_attachment attachment;
+    struct str bytes;
+    int fd = -1;
+
+    str_init(&bytes, 0);
+    if (sessions_load_attachment(sessions, hash, &bytes, &attachment, err))
+        fd = memory_file(bytes.data, bytes.len, err);
+    str_release(&bytes);
+    return fd;
+}
+
 static bool copy(int from, int to, size_t max, const char *path, struct err *err)
 {
     char chunk[CHUNK_BYTES];

@@ -78,19 +78,13 @@ static void fail(struct picture_blocks *blocks, const struct picture_block *item
 
 static void start(struct picture_blocks *blocks, struct picture_block *item)
 {
-    struct sessions_attachment attachment;
     struct err err = { 0 };
-    struct str bytes;
-    int fd = -1;
+    int fd = memory_file_attachment(blocks->sessions, item->hash, &err);
 
-    str_init(&bytes, 0);
-    if (sessions_load_attachment(blocks->sessions, item->hash, &bytes, &attachment, &err))
-        fd = memory_file(bytes.data, bytes.len, &err);
     if (fd >= 0) {
         item->decode = picture_decode_start(fd, item->name, PIXELS_MAX, PIXELS_MAX, &err);
         close(fd);
     }
-    str_release(&bytes);
     if (item->decode == NULL)
         fail(blocks, item, &err);
 }

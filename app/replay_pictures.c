@@ -12,17 +12,11 @@
 static bool show(struct client *client, struct sessions *sessions, const char *hash,
                  struct err *err)
 {
-    struct sessions_attachment attachment;
+    int fd = memory_file_attachment(sessions, hash, err);
     struct shown_picture shown;
-    struct str bytes;
     char path[64];
-    int fd = -1;
     bool ok;
 
-    str_init(&bytes, 0);
-    if (sessions_load_attachment(sessions, hash, &bytes, &attachment, err))
-        fd = memory_file(bytes.data, bytes.len, err);
-    str_release(&bytes);
     if (fd < 0)
         return false;
     snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
