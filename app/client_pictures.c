@@ -9,6 +9,8 @@
 #include "app/pictures/picture.h"
 #include "base/file.h"
 
+static const char stage[] = "looking at the picture";
+
 bool picture_hash(const char *path, char hex[SHA256_HEX], struct err *err)
 {
     unsigned char digest[SHA256_BYTES];
@@ -22,7 +24,7 @@ bool picture_hash(const char *path, char hex[SHA256_HEX], struct err *err)
     return true;
 }
 
-static json_t *picture_body(const char *path, const char *hash)
+json_t *picture_body(const char *path, const char *hash, const struct picture *pixels)
 {
     const char *slash = strrchr(path, '/');
     const char *name = slash != NULL ? slash + 1 : path;
@@ -30,17 +32,11 @@ static json_t *picture_body(const char *path, const char *hash)
 
     wire_set_text(body, "name", name, strlen(name));
     json_object_set_new(body, "hash", json_string(hash));
+    if (pixels != NULL) {
+        json_object_set_new(body, "width", json_integer(pixels->width));
+        json_object_set_new(body, "height", json_integer(pixels->height));
+    }
     return body;
-}
-
-// Takes the reference to body.
-static json_t *send_pixels(struct client *client, enum wire_type type, json_t *body,
-                           const struct picture *picture, struct err *err)
-{
-    json_object_set_new(body, "width", json_integer(picture->width));
-    json_object_set_new(body, "height", json_integer(picture->height));
-    return client_call_with(client, type, "looking at the picture", body, picture->fd,
-                            err);
 }
 
 static bool read_shown(const json_t *answer, struct shown_picture *shown, bool *known,
@@ -63,8 +59,8 @@ bool client_show_picture(struct client *client, const char *path, const char *ha
 {
     struct picture picture;
     bool known = false, ok;
-    json_t *answer = client_call(client, WIRE_PICTURE, "looking at the picture",
-                                 picture_body(path, hash), err);
+    json_t *answer =
+        client_call(client, WIRE_PICTURE, stage, picture_body(path, hash, NULL), err);
 
     ok = answer != NULL && read_shown(answer, shown, &known, err);
     json_decref(answer);
@@ -72,7 +68,8 @@ bool client_show_picture(struct client *client, const char *path, const char *ha
         return ok;
     if (!picture_open(path, &picture, err))
         return false;
-    answer = send_pixels(client, WIRE_PICTURE, picture_body(path, hash), &picture, err);
+    answer = client_call_with(client, WIRE_PICTURE, stage,
+                              picture_body(path, hash, &picture), picture.fd, err);
     ok = answer != NULL && read_shown(answer, shown, &known, err);
     json_decref(answer);
     picture_release(&picture);
@@ -82,11 +79,11 @@ bool client_show_picture(struct client *client, const char *path, const char *ha
 json_t *client_picture_layout(struct client *client, const char *mmproj, const char *path,
                               const struct picture *picture, struct err *err)
 {
-    json_t *body = picture_body(path, "");
+    json_t *body = picture_body(path, "", picture);
     json_t *answer, *layout;
 
     json_object_set_new(body, "mmproj", json_string(mmproj));
-    answer = send_pixels(client, WIRE_PICTURE_LAYOUT, body, picture, err);
+    answer = client_call_with(client, WIRE_PICTURE_LAYOUT, stage, body, picture->fd, err);
     layout = json_incref(json_object_get(answer, "layout"));
     json_decref(answer);
     return layout;

@@ -17,6 +17,11 @@
 // SHA-256 of a file's bytes. ERR_IO; ERR_LIMIT: larger than a picture may be.
 bool picture_hash(const char *path, char hex[SHA256_HEX], struct err *err);
 
+// The body of WIRE_PICTURE: the last part of the path is its name. pixels NULL: it is
+// only asked whether the engine knows it.
+struct picture;
+json_t *picture_body(const char *path, const char *hash, const struct picture *pixels);
+
 struct shown_picture {
     bool was_known;  // the engine had its embeddings
     uint64_t tokens; // of the context
@@ -30,7 +35,6 @@ bool client_show_picture(struct client *client, const char *path, const char *ha
 
 // What the model of this projector would see of it, as engine_picture_json says: a new
 // reference, or NULL.
-struct picture;
 json_t *client_picture_layout(struct client *client, const char *mmproj, const char *path,
                               const struct picture *picture, struct err *err);
 

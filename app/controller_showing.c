@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "app/client_pictures.h"
 #include "app/controller.h"
 #include "app/memory_file.h"
 #include "app/pictures/picture.h"
@@ -54,26 +55,19 @@ static void add(struct showing *showing, const struct part *part)
     item->name = alloc_string(part->image_name != NULL ? part->image_name : "picture");
 }
 
-static json_t *body_of(const struct shown *item)
-{
-    json_t *body = json_object();
-
-    json_object_set_new(body, "hash", json_string(item->hash));
-    wire_set_text(body, "name", item->name, strlen(item->name));
-    return body;
-}
-
 // Names the next picture, if there is one.
 static enum showing_step name_next(struct controller *c, struct err *err)
 {
     const struct showing *showing = c->showing;
+    const struct shown *item;
 
     if (showing->next == showing->count) {
         controller_showing_end(c);
         return SHOWING_DONE;
     }
+    item = &showing->items[showing->next];
     return engine_process_send(c->process, WIRE_PICTURE,
-                               body_of(&showing->items[showing->next]), err)
+                               picture_body(item->name, item->hash, NULL), err)
                ? SHOWING_ON
                : SHOWING_FAILED;
 }
@@ -127,15 +121,14 @@ enum showing_step controller_showing_decoded(struct controller *c, struct err *e
 {
     struct showing *showing = c->showing;
     struct picture picture = { 0 };
-    json_t *body;
+    const struct shown *item = &showing->items[showing->next];
     bool ok;
 
     if (!picture_decode_finish(&showing->decode, &picture, err))
         return SHOWING_FAILED;
-    body = body_of(&showing->items[showing->next]);
-    json_object_set_new(body, "width", json_integer(picture.width));
-    json_object_set_new(body, "height", json_integer(picture.height));
-    ok = engine_process_send_with(c->process, WIRE_PICTURE, body, picture.fd, err);
+    ok = engine_process_send_with(c->process, WIRE_PICTURE,
+                                  picture_body(item->name, item->hash, &picture),
+                                  picture.fd, err);
     picture_release(&picture);
     return ok ? SHOWING_ON : SHOWING_FAILED;
 }
