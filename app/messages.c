@@ -497,7 +497,6 @@ static const struct {
     { "architecture", offsetof(struct engine_info, architecture) },
     { "quantisation", offsetof(struct engine_info, quantisation) },
     { "device", offsetof(struct engine_info, device_name) },
-    { "vision", offsetof(struct engine_info, vision) },
 };
 
 json_t *info_json(const struct engine_info *info)

@@ -154,9 +154,6 @@ void engine_info(const struct engine *engine, struct engine_info *info)
         .vocabulary_size = (uint32_t)tokenizer_size(engine->tokenizer),
         .has_template = !engine->template_is_fallback,
         .has_vision = engine->vision != NULL,
-        .vision = engine->vision != NULL
-                      ? projector_name(engine->vision->params.projector)
-                      : NULL,
         .load_ns = engine->load_ns,
     };
     if (engine->decoder != NULL) {

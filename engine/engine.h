@@ -66,7 +66,6 @@ struct engine_info {
     uint32_t layer_count, width, vocabulary_size;
     bool has_template;
     bool has_vision;
-    const char *vision; // the projector's type, "gemma3"; NULL or empty: none
     int64_t load_ns;    // how long engine_open took
 };
 void engine_info(const struct engine *engine, struct engine_info *info);

@@ -102,8 +102,7 @@ struct portion {
 };
 // How many tokens to take next, at most `most`: never a part of a picture whose tokens
 // see one another. *together: it is such a picture, whole.
-uint32_t decoder_next_portion(const struct decoder *decoder,
-                              const struct decoder_pass *pass, uint32_t start,
+uint32_t decoder_next_portion(const struct decoder_pass *pass, uint32_t start,
                               uint32_t done, uint32_t most, bool *together);
 bool decoder_has_pictures(const struct portion *portion);
 uint32_t decoder_deepstack(const struct portion *portion);

@@ -274,7 +274,7 @@ bool decoder_run(struct decoder *decoder, const struct decoder_pass *pass,
         uint32_t rows;
 
         portion.count = decoder_next_portion(
-            decoder, pass, portion.start, portion.done,
+            pass, portion.start, portion.done,
             next_batch(decoder, pass->count - portion.done), &together);
         last = portion.done + portion.count == pass->count;
         rows = pass->all_logits ? portion.count : last;

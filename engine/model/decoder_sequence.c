@@ -94,13 +94,11 @@ bool decoder_check_pictures(const struct decoder *decoder,
     return true;
 }
 
-uint32_t decoder_next_portion(const struct decoder *decoder,
-                              const struct decoder_pass *pass, uint32_t start,
+uint32_t decoder_next_portion(const struct decoder_pass *pass, uint32_t start,
                               uint32_t done, uint32_t most, bool *together)
 {
     size_t at = (size_t)start + done;
 
-    (void)decoder;
     *together = false;
     for (size_t i = 0; i < pass->picture_count; i++) {
         const struct decoder_picture *picture = &pass->pictures[i];
@@ -210,9 +208,11 @@ static bool fill_entries(struct decoder *decoder, const struct portion *portion,
 {
     const struct angle_table *table = &decoder->angles;
     uint32_t half = decoder->model.rotated / 2;
-    float(*angles)[2] = alloc_array((size_t)portion->count * half, sizeof(*angles));
+    float(*angles)[2] = NULL;
     bool ok = true;
 
+    if (table->axes != NULL)
+        angles = alloc_array((size_t)portion->count * half, sizeof(*angles));
     for (uint32_t i = 0; ok && i < portion->count; i++) {
         const struct decoder_picture *picture = portion_picture(portion, i);
         uint32_t token = portion->pass->tokens[portion->done + i], position[3];
@@ -222,11 +222,11 @@ static bool fill_entries(struct decoder *decoder, const struct portion *portion,
             ok = err_set(err, ERR_FORMAT, "token %u is not in the vocabulary of %u",
                          token, decoder->model.vocabulary);
         fill_entry(decoder, picture, token, portion_start(portion) + i, position);
-        if (table->axes != NULL)
+        if (angles != NULL)
             rope_angles_at(table->frequencies, table->magnitude, decoder->model.rotated,
                            table->axes, position, angles + (size_t)i * half);
     }
-    if (ok && table->axes != NULL)
+    if (ok && angles != NULL)
         ok = gpu_write(decoder->gpu, &decoder->angles.buffer,
                        portion_start(portion) * half * 8, angles,
                        (uint64_t)portion->count * half * 8, err);

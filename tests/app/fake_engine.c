@@ -161,7 +161,6 @@ void engine_info(const struct engine *engine, struct engine_info *info)
         .vocabulary_size = 258,
         .has_template = true,
         .has_vision = find_word("vision") != NULL,
-        .vision = find_word("vision") != NULL ? "fake" : NULL,
         .load_ns = 500000000,
     };
 }
