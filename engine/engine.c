@@ -83,6 +83,9 @@ struct engine *engine_open(const struct engine_params *params, struct err *err)
     engine = engine_open_vocabulary(params->model_path, err);
     if (engine == NULL)
         return NULL;
+    if (params->mmproj_path != NULL &&
+        !engine_open_vision(engine, params->mmproj_path, err))
+        goto fail;
     engine->gpu = gpu_open(&gpu, err);
     if (engine->gpu == NULL)
         goto fail;
@@ -90,6 +93,8 @@ struct engine *engine_open(const struct engine_params *params, struct err *err)
         .gpu = engine->gpu,
         .gguf = engine->gguf,
         .context = params->context_tokens,
+        .together =
+            engine->vision != NULL ? vision_tokens_together(&engine->vision->params) : 0,
         .progress = params->progress,
         .user = params->user,
     };
@@ -104,7 +109,7 @@ struct engine *engine_open(const struct engine_params *params, struct err *err)
                 decoder_model(engine->decoder)->vocabulary);
         goto fail;
     }
-    if (params->mmproj_path != NULL && !engine_open_vision(engine, params, err))
+    if (engine->vision != NULL && !engine_open_encoder(engine, params, err))
         goto fail;
     engine_probe_template(engine);
     engine->load_ns = clock_ns() - start;

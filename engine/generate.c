@@ -271,7 +271,7 @@ static bool find_pictures(struct generation *g, struct err *err)
             .deepstack = g->engine->vision->params.deepstack_count,
             .rows = shown->rows,
             .columns = shown->columns,
-            .bidirectional = g->engine->vision->params.projector == PROJECTOR_GEMMA3,
+            .bidirectional = vision_tokens_together(&g->engine->vision->params) > 0,
         };
     }
     return true;

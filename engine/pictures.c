@@ -235,42 +235,38 @@ const char *engine_picture_placeholder(const struct engine *engine)
 // ---------------------------------------------------------------------------
 // Opening the eyes
 
-static bool open_encoder(struct engine *engine, const struct gguf *gguf,
-                         struct watching *watching, struct err *err)
+bool engine_open_vision(struct engine *engine, const char *mmproj_path, struct err *err)
 {
+    struct vision *vision = engine->vision = alloc_zero(sizeof(*engine->vision));
+
+    vision->gguf = gguf_open(mmproj_path, err);
+    if (vision->gguf == NULL)
+        return false;
+    return vision_params_read(vision->gguf, &vision->params, err)
+               ? file_sample(mmproj_path, vision->sample, err)
+               : err_prefix(err, "%s", mmproj_path);
+}
+
+bool engine_open_encoder(struct engine *engine, const struct engine_params *params,
+                         struct err *err)
+{
+    struct watching watching = { params->progress, params->user };
     struct vision *vision = engine->vision;
     uint32_t width = decoder_model(engine->decoder)->width;
 
-    if (!vision_params_read(gguf, &vision->params, err))
-        return false;
+    vision->device = alloc_printf("%s, %s", gpu_traits(engine->gpu)->name,
+                                  gpu_traits(engine->gpu)->driver);
+    if (params->cache_directory != NULL)
+        vision->cache = alloc_printf("%s/pictures", params->cache_directory);
     if (vision->params.projection_width != width)
         return err_set(err, ERR_MISMATCH,
-                       "the projector makes vectors of %u numbers, but the model takes "
-                       "%u: they do not belong together",
-                       vision->params.projection_width, width);
-    vision->encoder = vision_encoder_create(engine->gpu, gguf, &vision->params,
-                                            on_progress, watching, err);
-    return vision->encoder != NULL;
-}
-
-bool engine_open_vision(struct engine *engine, const struct engine_params *params,
-                        struct err *err)
-{
-    struct watching watching = { params->progress, params->user };
-    struct gguf *gguf = gguf_open(params->mmproj_path, err);
-    bool ok;
-
-    if (gguf == NULL)
-        return false;
-    engine->vision = alloc_zero(sizeof(*engine->vision));
-    engine->vision->device = alloc_printf("%s, %s", gpu_traits(engine->gpu)->name,
-                                          gpu_traits(engine->gpu)->driver);
-    if (params->cache_directory != NULL)
-        engine->vision->cache = alloc_printf("%s/pictures", params->cache_directory);
-    ok = open_encoder(engine, gguf, &watching, err) ||
-         err_prefix(err, "%s", params->mmproj_path);
-    gguf_close(&gguf);
-    return ok && file_sample(params->mmproj_path, engine->vision->sample, err);
+                       "%s: the projector makes vectors of %u numbers, but the model "
+                       "takes %u: they do not belong together",
+                       params->mmproj_path, vision->params.projection_width, width);
+    vision->encoder = vision_encoder_create(engine->gpu, vision->gguf, &vision->params,
+                                            on_progress, &watching, err);
+    gguf_close(&vision->gguf);
+    return vision->encoder != NULL || err_prefix(err, "%s", params->mmproj_path);
 }
 
 void engine_close_vision(struct engine *engine)
@@ -280,6 +276,7 @@ void engine_close_vision(struct engine *engine)
     if (vision == NULL)
         return;
     vision_encoder_destroy(&vision->encoder);
+    gguf_close(&vision->gguf);
     free(vision->cache);
     free(vision->device);
     free(vision);

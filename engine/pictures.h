@@ -20,6 +20,7 @@
 
 // The eyes of a model: its vision encoder.
 struct vision {
+    struct gguf *gguf; // until the encoder is there
     struct vision_params params;
     struct vision_encoder *encoder;
     char sample[SHA256_HEX]; // of the projector's file

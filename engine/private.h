@@ -24,11 +24,11 @@ struct engine {
     bool template_is_fallback;
     bool template_wants_lists;    // of typed parts, even for plain texts
     bool template_takes_pictures; // it says itself where they go
-    struct gpu *gpu;         // NULL: opened for the vocabulary only
-    struct decoder *decoder; // NULL likewise
-    struct vision *vision;     // NULL: the model is blind
-    struct pictures *pictures; // what it has seen; never NULL
-    char picture_marker[48];   // stands for a picture in contents that are plain texts
+    struct gpu *gpu;              // NULL: opened for the vocabulary only
+    struct decoder *decoder;      // NULL likewise
+    struct vision *vision;        // NULL: the model is blind
+    struct pictures *pictures;    // what it has seen; never NULL
+    char picture_marker[48];      // stands for a picture in contents that are plain texts
     char *model_name, *architecture;
     const char *quantisation;
     uint64_t parameter_count;
@@ -49,8 +49,11 @@ bool engine_prompt_assemble(const struct engine *engine,
 size_t engine_count_text(const char *bytes, size_t len, const char *needle);
 
 // pictures.c
-bool engine_open_vision(struct engine *engine, const struct engine_params *params,
-                        struct err *err);
+// The projector's file: what it says is known before the decoder is made, its encoder
+// after.
+bool engine_open_vision(struct engine *engine, const char *mmproj_path, struct err *err);
+bool engine_open_encoder(struct engine *engine, const struct engine_params *params,
+                         struct err *err);
 void engine_close_vision(struct engine *engine);
 bool engine_make_picture_marker(struct engine *engine, struct err *err);
 const char *engine_picture_placeholder(const struct engine *engine);

@@ -517,3 +517,10 @@ const char *projector_name(enum projector projector)
 {
     return families[projector].name;
 }
+
+uint32_t vision_tokens_together(const struct vision_params *params)
+{
+    uint32_t side = params->image_size / params->patch_size / params->merge;
+
+    return params->projector == PROJECTOR_GEMMA3 ? side * side : 0;
+}

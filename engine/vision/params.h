@@ -76,4 +76,8 @@ bool vision_params_read(const struct gguf *gguf, struct vision_params *params,
 // As in files: "mlp", "idefics3".
 const char *projector_name(enum projector projector);
 
+// How many tokens of a picture see one another in the decoder; 0: they see what came
+// before them, as words do.
+uint32_t vision_tokens_together(const struct vision_params *params);
+
 #endif

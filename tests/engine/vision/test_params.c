@@ -102,6 +102,11 @@ static void families_have_their_own_numbers(void)
     CHECK_INT(params.pinpoint_count, 5);
     CHECK_INT(params.pinpoints[0][0], 56);
     CHECK_INT(params.pinpoints[0][1], 112);
+    CHECK_INT(vision_tokens_together(&params), 0);
+    REQUIRE(read_family("gemma3", false, &params));
+    CHECK_INT(vision_tokens_together(&params), 4);
+    params.image_size = 896; // as published
+    CHECK_INT(vision_tokens_together(&params), 256);
     REQUIRE(read_family("idefics3", false, &params));
     CHECK_INT(params.longest_side, 4 * 96);
     REQUIRE(read_family("qwen2.5vl", false, &params));
