@@ -423,6 +423,21 @@ bool gguf_get_bool(const struct gguf *gguf, const char *key, bool *value, struct
     return true;
 }
 
+bool gguf_get_u32(const struct gguf *gguf, const char *key, uint32_t low, uint32_t high,
+                  uint32_t *value, struct err *err)
+{
+    uint64_t number = *value;
+
+    if (!gguf_get_u64(gguf, key, &number, err))
+        return false;
+    if (number < low || number > high)
+        return err_set(err, ERR_FORMAT, "%s is %llu, it must be %u to %u%s", key,
+                       (unsigned long long)number, low, high,
+                       gguf_has(gguf, key) ? "" : " (the key is missing)");
+    *value = (uint32_t)number;
+    return true;
+}
+
 bool gguf_get_string(const struct gguf *gguf, const char *key, struct gguf_string *value,
                      struct err *err)
 {

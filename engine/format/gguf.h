@@ -97,6 +97,10 @@ bool gguf_get_f64(const struct gguf *gguf, const char *key, double *value,
                   struct err *err);
 bool gguf_get_bool(const struct gguf *gguf, const char *key, bool *value,
                    struct err *err);
+// The number must lie in [low, high], *value too if the key is missing: ERR_FORMAT says
+// what it is and may be.
+bool gguf_get_u32(const struct gguf *gguf, const char *key, uint32_t low, uint32_t high,
+                  uint32_t *value, struct err *err);
 bool gguf_get_string(const struct gguf *gguf, const char *key, struct gguf_string *value,
                      struct err *err);
 bool gguf_get_array(const struct gguf *gguf, const char *key, enum gguf_type type,

@@ -13,17 +13,9 @@ static bool read_u32(const struct gguf *gguf, const struct model_params *params,
                      struct err *err)
 {
     char key[128];
-    uint64_t number = *value;
 
     snprintf(key, sizeof(key), "%s.%s", params->architecture, name);
-    if (!gguf_get_u64(gguf, key, &number, err))
-        return false;
-    if (number < low || number > high)
-        return err_set(err, ERR_FORMAT, "%s is %llu, it must be %u to %u%s", key,
-                       (unsigned long long)number, low, high,
-                       gguf_has(gguf, key) ? "" : " (the key is missing)");
-    *value = (uint32_t)number;
-    return true;
+    return gguf_get_u32(gguf, key, low, high, value, err);
 }
 
 static bool read_f64(const struct gguf *gguf, const struct model_params *params,

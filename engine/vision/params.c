@@ -115,28 +115,13 @@ static const struct family {
 #define QWEN25VL_WINDOW 112 // pixels: not written by the conversion scripts
 #define MINICPMV_26     3   // clip.minicpmv_version
 
-static bool read_u32(const struct gguf *gguf, const char *key, uint32_t low,
-                     uint32_t high, uint32_t *value, struct err *err)
-{
-    uint64_t number = *value;
-
-    if (!gguf_get_u64(gguf, key, &number, err))
-        return false;
-    if (number < low || number > high)
-        return err_set(err, ERR_FORMAT, "%s is %llu, it must be %u to %u%s", key,
-                       (unsigned long long)number, low, high,
-                       gguf_has(gguf, key) ? "" : " (the key is missing)");
-    *value = (uint32_t)number;
-    return true;
-}
-
 static bool read_vision(const struct gguf *gguf, const char *name, uint32_t low,
                         uint32_t high, uint32_t *value, struct err *err)
 {
     char key[80];
 
     snprintf(key, sizeof(key), "clip.vision.%s", name);
-    return read_u32(gguf, key, low, high, value, err);
+    return gguf_get_u32(gguf, key, low, high, value, err);
 }
 
 static bool string_is(const struct gguf_string *string, const char *text)
@@ -483,7 +468,7 @@ static bool read_queries(const struct gguf *gguf, struct vision_params *params,
 
     if (params->projector != PROJECTOR_RESAMPLER)
         return true;
-    if (!read_u32(gguf, "clip.minicpmv_version", 0, UINT32_MAX, &version, err))
+    if (!gguf_get_u32(gguf, "clip.minicpmv_version", 0, UINT32_MAX, &version, err))
         return false;
     if (version != MINICPMV_26)
         return err_set(err, ERR_UNSUPPORTED,
@@ -491,7 +476,7 @@ static bool read_queries(const struct gguf *gguf, struct vision_params *params,
                        "clip.minicpmv_version %u, only with %d (MiniCPM-V 2.6)",
                        version, MINICPMV_26);
     params->queries = 64;
-    return read_u32(gguf, "clip.minicpmv_query_num", 1, 4096, &params->queries, err);
+    return gguf_get_u32(gguf, "clip.minicpmv_query_num", 1, 4096, &params->queries, err);
 }
 
 static bool read_preprocessing(const struct gguf *gguf, struct vision_params *params,
