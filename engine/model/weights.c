@@ -7,27 +7,16 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/model/vector.h"
 
 // Everything that loading one model carries around.
 struct loader {
     struct gpu *gpu;
     const struct gguf *gguf;
     const struct model_params *params;
-    weights_progress *progress;
-    void *user;
-    uint64_t done_bytes, total_bytes;
+    struct load_meter meter;
     struct err *err;
 };
-
-static bool count_bytes(void *user, uint64_t bytes)
-{
-    struct loader *loader = user;
-
-    loader->done_bytes += bytes;
-    return loader->progress == NULL ||
-           loader->progress(loader->user,
-                            (double)loader->done_bytes / (double)loader->total_bytes);
-}
 
 // Names a tensor of a layer ("blk.3.attn_q.weight"), or of the model (layer < 0).
 static void tensor_name(char name[64], int layer, const char *role)
@@ -88,7 +77,6 @@ static bool load_vector(struct loader *loader, int layer, const char *const *rol
         bool missing;
         const struct gguf_tensor *tensor =
             find(loader, layer, roles[i], lengths[i], 1, 1, &missing);
-        uint8_t *bytes;
 
         if (missing && optional && i == 0) {
             free(values);
@@ -98,17 +86,10 @@ static bool load_vector(struct loader *loader, int layer, const char *const *rol
             ok = missing ? missing_tensor(loader, layer, roles[i]) : false;
             break;
         }
-        bytes = alloc_zero(tensor->size_bytes);
-        ok = gguf_read(loader->gguf, tensor, 0, tensor->size_bytes, bytes, loader->err);
-        if (ok)
-            quant_dequantise(tensor->type, bytes, lengths[i], values + at);
-        free(bytes);
+        ok = vector_read(loader->gguf, tensor, values + at, loader->err);
         at += lengths[i];
     }
-    ok = ok &&
-         gpu_buffer_create(loader->gpu, buffer, total * sizeof(*values), GPU_PLACE_DEVICE,
-                           roles[0], loader->err) &&
-         gpu_write(loader->gpu, buffer, 0, values, total * sizeof(*values), loader->err);
+    ok = ok && vector_upload(loader->gpu, roles[0], values, total, buffer, loader->err);
     free(values);
     return ok;
 }
@@ -133,7 +114,7 @@ static bool load_matrix(struct loader *loader, int layer, const char *const *rol
             return missing ? missing_tensor(loader, layer, roles[i]) : false;
     }
     return matrix_create(loader->gpu, loader->gguf, tensors, count, false, matrix,
-                         count_bytes, loader, loader->err);
+                         load_meter_add, &loader->meter, loader->err);
 }
 
 static bool load_one_matrix(struct loader *loader, int layer, const char *role,
@@ -155,8 +136,8 @@ static bool load_experts(struct loader *loader, int layer, const char *role,
         return err_set(loader->err, ERR_UNSUPPORTED,
                        "%s: experts of %u rows, not a multiple of %u", role, rows,
                        PACK_ROWS);
-    return matrix_create(loader->gpu, loader->gguf, &tensor, 1, true, matrix, count_bytes,
-                         loader, loader->err);
+    return matrix_create(loader->gpu, loader->gguf, &tensor, 1, true, matrix,
+                         load_meter_add, &loader->meter, loader->err);
 }
 
 static bool load_attention(struct loader *loader, int i, struct layer_weights *layer)
@@ -304,9 +285,9 @@ bool model_weights_load(struct gpu *gpu, const struct gguf *gguf,
         .gpu = gpu,
         .gguf = gguf,
         .params = params,
-        .progress = progress,
-        .user = user,
-        .total_bytes = gguf_size_bytes(gguf),
+        .meter = { .progress = progress,
+                   .user = user,
+                   .total_bytes = gguf_size_bytes(gguf) },
         .err = err,
     };
     bool ok;

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "engine/format/quant.h"
+#include "engine/model/vector.h"
 
 #define NAME_BYTES 96
 #define MAX_PARTS  3 // tensors that become one matrix
@@ -18,21 +18,9 @@ struct loader {
     const struct gguf *gguf;
     const struct vision_params *params;
     struct vision_weights *weights;
-    vision_weights_progress *progress;
-    void *user;
-    uint64_t done_bytes, total_bytes;
+    struct load_meter meter;
     struct err *err;
 };
-
-static bool count_bytes(void *user, uint64_t bytes)
-{
-    struct loader *loader = user;
-
-    loader->done_bytes += bytes;
-    return loader->progress == NULL ||
-           loader->progress(loader->user,
-                            (double)loader->done_bytes / (double)loader->total_bytes);
-}
 
 // ---------------------------------------------------------------------------
 // Tensors
@@ -65,23 +53,6 @@ static bool check_shape(struct loader *loader, const struct gguf_tensor *tensor,
                    tensor->shape[3], columns, rows);
 }
 
-static bool read_floats(struct loader *loader, const struct gguf_tensor *tensor,
-                        float *values)
-{
-    uint64_t count =
-        tensor->shape[0] * tensor->shape[1] * tensor->shape[2] * tensor->shape[3];
-    uint8_t *bytes = try_array(tensor->size_bytes, 1);
-    bool ok = bytes != NULL;
-
-    if (!ok)
-        err_set(loader->err, ERR_MEMORY, "not enough memory to read %s", tensor->name);
-    ok = ok && gguf_read(loader->gguf, tensor, 0, tensor->size_bytes, bytes, loader->err);
-    if (ok)
-        quant_dequantise(tensor->type, bytes, count, values);
-    free(bytes);
-    return ok;
-}
-
 // *values is allocated: [rows][columns]. A tensor that is not there leaves it NULL.
 static bool load_host(struct loader *loader, const char *name, uint64_t columns,
                       uint64_t rows, float **values)
@@ -95,16 +66,7 @@ static bool load_host(struct loader *loader, const char *name, uint64_t columns,
     *values = try_array(columns * rows, sizeof(**values));
     if (*values == NULL)
         return err_set(loader->err, ERR_MEMORY, "not enough memory for %s", name);
-    return read_floats(loader, tensor, *values);
-}
-
-static bool upload(struct loader *loader, const char *name, const float *values,
-                   size_t count, struct gpu_buffer *buffer)
-{
-    return gpu_buffer_create(loader->gpu, buffer, count * sizeof(*values),
-                             GPU_PLACE_DEVICE, name, loader->err) &&
-           gpu_write(loader->gpu, buffer, 0, values, count * sizeof(*values),
-                     loader->err);
+    return vector_read(loader->gguf, tensor, *values, loader->err);
 }
 
 // The vectors bases[i] + end, one after another; zeros for one that is not there. If none
@@ -125,13 +87,13 @@ static bool load_vectors(struct loader *loader, const char *const *bases,
 
         if (tensor != NULL) {
             ok = check_shape(loader, tensor, lengths[i], 1) &&
-                 read_floats(loader, tensor, values + at);
+                 vector_read(loader->gguf, tensor, values + at, loader->err);
             found++;
         }
         at += lengths[i];
     }
     if (ok && found > 0)
-        ok = upload(loader, bases[0], values, total, buffer);
+        ok = vector_upload(loader->gpu, bases[0], values, total, buffer, loader->err);
     free(values);
     return ok;
 }
@@ -181,7 +143,7 @@ static bool load_linears(struct loader *loader, const char *const *bases,
             return false;
     }
     return matrix_create(loader->gpu, loader->gguf, tensors, count, false,
-                         &linear->matrix, count_bytes, loader, loader->err) &&
+                         &linear->matrix, load_meter_add, &loader->meter, loader->err) &&
            load_vectors(loader, bases, rows, count, ".bias", &linear->bias);
 }
 
@@ -227,7 +189,7 @@ static bool add_patch_kernel(struct loader *loader, const struct gguf_tensor *te
     values = try_array(count, sizeof(*values));
     if (values == NULL)
         return err_set(loader->err, ERR_MEMORY, "not enough memory for %s", tensor->name);
-    ok = read_floats(loader, tensor, values);
+    ok = vector_read(loader->gguf, tensor, values, loader->err);
     for (size_t i = 0; ok && i < count; i++)
         sum[i] += values[i];
     free(values);
@@ -511,9 +473,9 @@ bool vision_weights_load(struct gpu *gpu, const struct gguf *gguf,
         .gguf = gguf,
         .params = params,
         .weights = weights,
-        .progress = progress,
-        .user = user,
-        .total_bytes = gguf_size_bytes(gguf),
+        .meter = { .progress = progress,
+                   .user = user,
+                   .total_bytes = gguf_size_bytes(gguf) },
         .err = err,
     };
     bool ok;
