@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "engine/model/decoder.h"
+#include "tests/engine/every_gpu.h"
 #include "tests/engine/model/reference_cases.h"
 #include "tests/reference/decoder.h"
 
@@ -192,47 +193,20 @@ static void check_case(const struct model_case *model, struct gpu **gpus,
     free(path);
 }
 
-#define MAX_GPUS 8
-
-static size_t open_gpus(struct gpu *gpus[MAX_GPUS], const char *disable)
-{
-    struct gpu_traits *list;
-    struct err err = { .code = ERR_NONE };
-    size_t found, count = 0;
-
-    setenv("ORIEL_DISABLE", disable, 1);
-    found = gpu_list(&list, &err);
-    for (size_t i = 0; i < found && count < MAX_GPUS; i++) {
-        char index[24];
-        struct gpu_params params = { .device = index };
-
-        snprintf(index, sizeof(index), "%zu", i);
-        gpus[count] = gpu_open(&params, &err);
-        if (gpus[count] == NULL)
-            printf("# device %zu (%s): %s\n", i, list[i].name, err.text);
-        else
-            printf("# on %s (%s)%s%s\n", list[i].name, list[i].driver,
-                   disable[0] != '\0' ? " without " : "", disable);
-        count += gpus[count] != NULL;
-    }
-    if (count == 0)
-        tap_skip("no Vulkan device: %s", err.text);
-    free(list);
-    return count;
-}
-
 static void check_range(size_t from, size_t to, const struct mode *mode)
 {
-    struct gpu *gpus[MAX_GPUS];
-    size_t count = open_gpus(gpus, mode->disable);
+    struct gpu *gpus[EVERY_GPU_MAX];
+    struct err err = { .code = ERR_NONE };
+    size_t count = every_gpu_open(gpus, mode->disable, &err);
 
+    if (count == 0)
+        tap_skip("no Vulkan device: %s", err.text);
     for (size_t i = from; count > 0 && i < to; i++) {
         struct model_case model = model_case_at(i);
 
         check_case(&model, gpus, count, mode);
     }
-    for (size_t i = 0; i < count; i++)
-        gpu_close(&gpus[i]);
+    every_gpu_close(gpus, count);
 }
 
 static void every_feature(void)

@@ -50,29 +50,6 @@ bool golden_read_all(struct goldens *goldens)
     return ok;
 }
 
-size_t golden_gpus_open(struct gpu *gpus[GOLDEN_GPUS], struct err *err)
-{
-    struct gpu_traits *list;
-    size_t found = gpu_list(&list, err), count = 0;
-
-    for (size_t i = 0; i < found && count < GOLDEN_GPUS; i++) {
-        char index[24];
-        struct gpu_params params = { .device = index };
-
-        snprintf(index, sizeof(index), "%zu", i);
-        gpus[count] = gpu_open(&params, err);
-        count += gpus[count] != NULL;
-    }
-    free(list);
-    return count;
-}
-
-void golden_gpus_close(struct gpu *gpus[GOLDEN_GPUS], size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        gpu_close(&gpus[i]);
-}
-
 struct closeness closeness(const float *got, const float *want, size_t count)
 {
     double product = 0, got_size = 0, want_size = 0, difference = 0;
@@ -87,4 +64,12 @@ struct closeness closeness(const float *got, const float *want, size_t count)
     }
     return (struct closeness){ .cosine = product / sqrt(got_size * want_size),
                                .error = sqrt(difference / want_size) };
+}
+
+void closeness_worst(struct closeness *worst, struct closeness found)
+{
+    if (!isnan(worst->cosine) && !(found.cosine >= worst->cosine))
+        worst->cosine = found.cosine;
+    if (!isnan(worst->error) && !(found.error <= worst->error))
+        worst->error = found.error;
 }

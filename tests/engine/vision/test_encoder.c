@@ -6,64 +6,29 @@
 // or given what does not fit.
 #include "tests/tap.h"
 
-#include <unistd.h>
-
 #include "base/alloc.h"
 #include "engine/vision/encoder_private.h"
-#include "tests/engine/vision/generate.h"
-#include "tests/engine/vision/golden_reader.h"
+#include "tests/engine/every_gpu.h"
+#include "tests/engine/vision/golden_pair.h"
 
 // Relative errors in the Euclidean norm. Both sides compute in f32 with the same weights,
 // whatever their type; what differs is the order of sums.
 #define TOLERANCE 2e-5
 
-#define LANGUAGE  "test_encoder.gguf" // in the build folder, where tests run
-#define PROJECTOR "test_encoder-mmproj.gguf"
-
-static const struct {
-    const char *name;
-    enum quant_type type;
-} types[] = { { "F32", QUANT_F32 }, { "F16", QUANT_F16 }, { "Q8_0", QUANT_Q8_0 } };
-
-static bool read_goldens(struct goldens *goldens)
-{
-    const char *top = getenv("top_srcdir");
-    char *folder = alloc_printf("%s/tests/golden/vision", top != NULL ? top : ".");
-    struct err err = { .code = ERR_NONE };
-    bool ok = goldens_read(folder, goldens, &err);
-
-    if (!ok)
-        printf("# %s\n", err.text);
-    free(folder);
-    return ok;
-}
-
 // The model that a case was computed with.
-static bool open_model(const char *family, const char *type, struct gguf **gguf,
-                       struct vision_params *params, struct err *err)
+static bool open_model(const char *family, const char *type, struct golden_pair *pair,
+                       struct err *err)
 {
+    static const struct {
+        const char *name;
+        enum quant_type type;
+    } types[] = { { "F32", QUANT_F32 }, { "F16", QUANT_F16 }, { "Q8_0", QUANT_Q8_0 } };
     struct vision_recipe recipe = { .family = family, .seed = 1 };
 
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
         if (strcmp(types[i].name, type) == 0)
             recipe.type = types[i].type;
-    if (!vision_generate(&recipe, LANGUAGE, PROJECTOR, err))
-        return false;
-    *gguf = gguf_open(PROJECTOR, err);
-    return *gguf != NULL && vision_params_read(*gguf, params, err);
-}
-
-static double relative_error(const float *got, const float *want, size_t count)
-{
-    double difference = 0, size = 0;
-
-    for (size_t i = 0; i < count; i++) {
-        double d = (double)got[i] - (double)want[i];
-
-        difference += d * d;
-        size += (double)want[i] * (double)want[i];
-    }
-    return sqrt(difference / size);
+    return golden_pair_open(pair, &recipe, err);
 }
 
 // The error of a case, or NaN with a note.
@@ -77,7 +42,7 @@ static double encode_case(struct vision_encoder *encoder, const struct golden_ca
 
     golden_input_init(&at->picture, at->count, &input);
     if (vision_encode(encoder, &input, embeddings, NULL, NULL, NULL, &err))
-        error = relative_error(embeddings, at->embeddings, floats);
+        error = closeness(embeddings, at->embeddings, floats).error;
     else
         printf("# %s: %s\n", at->family, err.text);
     golden_input_release(&input);
@@ -98,11 +63,11 @@ static void check_case(struct gpu *gpu, const struct mode *mode,
 {
     struct err err = { .code = ERR_NONE };
     struct vision_encoder *encoder = NULL;
-    struct vision_params params;
-    struct gguf *gguf = NULL;
+    struct golden_pair pair;
 
-    if (open_model(at->family, at->type, &gguf, &params, &err))
-        encoder = vision_encoder_create(gpu, gguf, &params, NULL, NULL, &err);
+    if (open_model(at->family, at->type, &pair, &err))
+        encoder =
+            vision_encoder_create(gpu, pair.projector, &pair.params, NULL, NULL, &err);
     if (encoder == NULL)
         printf("# %s: %s\n", at->family, err.text);
     CHECK(encoder != NULL);
@@ -117,53 +82,39 @@ static void check_case(struct gpu *gpu, const struct mode *mode,
     if (encoder != NULL && mode->reach > 0)
         CHECK(encoder->keys.part_count > 1);
     vision_encoder_destroy(&encoder);
-    gguf_close(&gguf);
+    golden_pair_close(&pair);
 }
 
-static void check_device(const char *name, const struct mode *mode,
+static void check_device(struct gpu *gpu, const struct mode *mode,
                          const struct goldens *goldens)
 {
-    struct err err = { .code = ERR_NONE };
-    struct gpu_params params = { .device = name };
-    struct gpu *gpu = gpu_open(&params, &err);
     const char *family = "";
 
-    if (gpu == NULL)
-        printf("# %s\n", err.text);
-    CHECK(gpu != NULL);
-    for (size_t i = 0; gpu != NULL && i < goldens->case_count; i++) {
+    for (size_t i = 0; i < goldens->case_count; i++) {
         const struct golden_case *at = &goldens->cases[i];
 
         if (strcmp(at->family, family) != 0 && strstr(mode->only, at->family) != NULL)
             check_case(gpu, mode, at);
         family = at->family;
     }
-    gpu_close(&gpu);
 }
 
 static void check_devices(const struct mode *mode)
 {
     struct err err = { .code = ERR_NONE };
-    struct gpu_traits *list;
+    struct gpu *gpus[EVERY_GPU_MAX];
+    size_t count = every_gpu_open(gpus, mode->disable, &err);
     struct goldens goldens;
-    size_t devices;
 
-    setenv("ORIEL_DISABLE", mode->disable, 1);
-    devices = gpu_list(&list, &err);
-    if (devices == 0)
+    if (count == 0)
         tap_skip("no Vulkan device: %s", err.text);
-    REQUIRE(read_goldens(&goldens));
-    for (size_t i = 0; i < devices; i++) {
-        char index[24];
-
-        printf("# %s\n", list[i].name);
-        snprintf(index, sizeof(index), "%zu", i);
-        check_device(index, mode, &goldens);
-    }
+    else
+        CHECK_INT(err.code, ERR_NONE); // each could be opened
+    REQUIRE(golden_read_all(&goldens));
+    for (size_t i = 0; i < count; i++)
+        check_device(gpus[i], mode, &goldens);
     goldens_release(&goldens);
-    free(list);
-    unlink(LANGUAGE);
-    unlink(PROJECTOR);
+    every_gpu_close(gpus, count);
 }
 
 static void on_the_floor(void)
@@ -187,8 +138,7 @@ static void where_a_binding_holds_few_heads(void)
 
 struct opened {
     struct gpu *gpu;
-    struct gguf *gguf;
-    struct vision_params params;
+    struct golden_pair pair;
     struct goldens goldens;
 };
 
@@ -201,17 +151,15 @@ static void open_first(const char *family, struct opened *opened)
     *opened = (struct opened){ .gpu = gpu_open(&gpu, &err) };
     if (opened->gpu == NULL)
         tap_skip("no Vulkan device: %s", err.text);
-    REQUIRE(open_model(family, "F16", &opened->gguf, &opened->params, &err));
-    REQUIRE(read_goldens(&opened->goldens));
+    REQUIRE(open_model(family, "F16", &opened->pair, &err));
+    REQUIRE(golden_read_all(&opened->goldens));
 }
 
 static void close_all(struct opened *opened)
 {
     goldens_release(&opened->goldens);
-    gguf_close(&opened->gguf);
+    golden_pair_close(&opened->pair);
     gpu_close(&opened->gpu);
-    unlink(LANGUAGE);
-    unlink(PROJECTOR);
 }
 
 static bool count_calls(void *user, const char *stage, double fraction)
@@ -232,8 +180,8 @@ static void stops_when_it_is_told_to(void)
 
     open_first("llava-1.5", &opened);
     struct golden_case *first = &opened.goldens.cases[0];
-    struct vision_encoder *encoder =
-        vision_encoder_create(opened.gpu, opened.gguf, &opened.params, NULL, NULL, &err);
+    struct vision_encoder *encoder = vision_encoder_create(
+        opened.gpu, opened.pair.projector, &opened.pair.params, NULL, NULL, &err);
     REQUIRE(encoder != NULL);
     float *embeddings =
         alloc_array((size_t)first->count * first->width, sizeof(*embeddings));
@@ -245,8 +193,8 @@ static void stops_when_it_is_told_to(void)
     CHECK_INT(err.code, ERR_CANCELLED);
     CHECK(encode_case(encoder, first) <= 1e-2); // its weights are those of another type
     left = 0;
-    CHECK(vision_encoder_create(opened.gpu, opened.gguf, &opened.params, count_calls,
-                                &left, &err) == NULL);
+    CHECK(vision_encoder_create(opened.gpu, opened.pair.projector, &opened.pair.params,
+                                count_calls, &left, &err) == NULL);
     CHECK_INT(err.code, ERR_CANCELLED);
     golden_input_release(&input);
     free(embeddings);
@@ -261,15 +209,15 @@ static void names_the_tensor_that_does_not_fit(void)
     struct err err = { .code = ERR_NONE };
 
     open_first("idefics3", &opened);
-    opened.params.ff_width += 8;
-    CHECK(vision_encoder_create(opened.gpu, opened.gguf, &opened.params, NULL, NULL,
-                                &err) == NULL);
+    opened.pair.params.ff_width += 8;
+    CHECK(vision_encoder_create(opened.gpu, opened.pair.projector, &opened.pair.params,
+                                NULL, NULL, &err) == NULL);
     CHECK_INT(err.code, ERR_FORMAT);
     CHECK(strstr(err.text, "tensor v.blk.0.ffn_up.weight is 96 x 160 x 1 x 1") != NULL);
-    opened.params.ff_width -= 8;
-    opened.params.projector = PROJECTOR_LFM2;
-    CHECK(vision_encoder_create(opened.gpu, opened.gguf, &opened.params, NULL, NULL,
-                                &err) == NULL);
+    opened.pair.params.ff_width -= 8;
+    opened.pair.params.projector = PROJECTOR_LFM2;
+    CHECK(vision_encoder_create(opened.gpu, opened.pair.projector, &opened.pair.params,
+                                NULL, NULL, &err) == NULL);
     CHECK_INT(err.code, ERR_FORMAT);
     CHECK(strstr(err.text, "tensor mm.1.weight is missing") != NULL);
     close_all(&opened);
@@ -282,8 +230,8 @@ static void refuses_widths_that_no_binding_holds(void)
 
     open_first("idefics3", &opened);
     ((struct gpu_traits *)(uintptr_t)gpu_traits(opened.gpu))->max_range = 64 << 10;
-    CHECK(vision_encoder_create(opened.gpu, opened.gguf, &opened.params, NULL, NULL,
-                                &err) == NULL);
+    CHECK(vision_encoder_create(opened.gpu, opened.pair.projector, &opened.pair.params,
+                                NULL, NULL, &err) == NULL);
     CHECK_INT(err.code, ERR_UNSUPPORTED);
     CHECK(strstr(err.text, "too much for one binding") != NULL);
     close_all(&opened);
@@ -297,8 +245,8 @@ static void refuses_what_does_not_fit_the_prompt(void)
     float unused[1];
 
     open_first("llava-1.5", &opened);
-    struct vision_encoder *encoder =
-        vision_encoder_create(opened.gpu, opened.gguf, &opened.params, NULL, NULL, &err);
+    struct vision_encoder *encoder = vision_encoder_create(
+        opened.gpu, opened.pair.projector, &opened.pair.params, NULL, NULL, &err);
     REQUIRE(encoder != NULL);
     golden_input_init(&opened.goldens.cases[0].picture, 5, &input);
     CHECK(!vision_encode(encoder, &input, unused, NULL, NULL, NULL, &err));

@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "engine/vision/encoder.h"
+#include "tests/engine/every_gpu.h"
 #include "tests/engine/vision/golden_pair.h"
 
 // Both sides compute in 32-bit floats with the same weights, whatever their type, and
@@ -35,13 +36,10 @@ static bool check_case(struct vision_encoder *encoder, const struct golden_case 
     if (!ok)
         printf("# %s %s: %s\n", golden->family, golden->type, err.text);
     for (uint32_t i = 0; ok && i < golden->count; i++) {
-        struct closeness found =
-            closeness(got + (size_t)i * golden->width,
-                      golden->embeddings + (size_t)i * golden->width, golden->width);
+        size_t row = (size_t)i * golden->width;
 
-        // Written so that a NaN counts as the worst.
-        worst->cosine = worst->cosine < found.cosine ? worst->cosine : found.cosine;
-        worst->error = worst->error > found.error ? worst->error : found.error;
+        closeness_worst(worst,
+                        closeness(got + row, golden->embeddings + row, golden->width));
     }
     golden_input_release(&input);
     free(got);
@@ -107,8 +105,8 @@ static void check_family(const char *family)
     };
     struct err err = { .code = ERR_NONE };
     struct goldens goldens;
-    struct gpu *gpus[GOLDEN_GPUS];
-    size_t gpu_count = golden_gpus_open(gpus, &err);
+    struct gpu *gpus[EVERY_GPU_MAX];
+    size_t gpu_count = every_gpu_open(gpus, "", &err);
     bool ok = golden_read_all(&goldens);
 
     CHECK(ok);
@@ -122,42 +120,20 @@ static void check_family(const char *family)
 
         check_files(&check, files[i].type, gpus, gpu_count);
     }
-    golden_gpus_close(gpus, gpu_count);
+    every_gpu_close(gpus, gpu_count);
     goldens_release(&goldens);
 }
 
-#define FAMILY(function, name)                                                           \
+#define CASE(function, family, name)                                                     \
     static void function(void)                                                           \
     {                                                                                    \
-        check_family(name);                                                              \
+        check_family(family);                                                            \
     }
+GOLDEN_FAMILIES(CASE)
 
-FAMILY(llava, "llava-1.5")
-FAMILY(llava_next, "llava-1.6")
-FAMILY(idefics3, "idefics3")
-FAMILY(gemma3, "gemma3")
-FAMILY(qwen2vl, "qwen2vl")
-FAMILY(qwen25vl, "qwen2.5vl")
-FAMILY(qwen3vl, "qwen3vl")
-FAMILY(internvl, "internvl")
-FAMILY(pixtral, "pixtral")
-FAMILY(mistral3, "mistral3")
-FAMILY(minicpmv, "minicpmv")
-FAMILY(lfm2vl, "lfm2vl")
+#define SENTENCE(function, family, name)                                                 \
+    { name " sees what the reference sees", function },
 
-static const struct test tests[] = {
-    { "LLaVA 1.5 sees what the reference sees", llava },
-    { "LLaVA 1.6 sees what the reference sees", llava_next },
-    { "Idefics3 sees what the reference sees", idefics3 },
-    { "Gemma 3 sees what the reference sees", gemma3 },
-    { "Qwen2-VL sees what the reference sees", qwen2vl },
-    { "Qwen2.5-VL sees what the reference sees", qwen25vl },
-    { "Qwen3-VL sees what the reference sees", qwen3vl },
-    { "InternVL sees what the reference sees", internvl },
-    { "Pixtral sees what the reference sees", pixtral },
-    { "Mistral Small 3.1 sees what the reference sees", mistral3 },
-    { "MiniCPM-V 2.6 sees what the reference sees", minicpmv },
-    { "LFM2-VL sees what the reference sees", lfm2vl },
-};
+static const struct test tests[] = { GOLDEN_FAMILIES(SENTENCE) };
 
 TAP_MAIN(tests)

@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "engine/model/decoder.h"
 #include "engine/vision/encoder.h"
+#include "tests/engine/every_gpu.h"
 #include "tests/engine/vision/golden_pair.h"
 
 // Of the logits, and of their difference to those of the plain prompt (which is smaller,
@@ -255,8 +256,8 @@ static void check_family(const char *family)
     struct err err = { .code = ERR_NONE };
     struct goldens goldens;
     struct golden_pair pair;
-    struct gpu *gpus[GOLDEN_GPUS];
-    size_t gpu_count = golden_gpus_open(gpus, &err);
+    struct gpu *gpus[EVERY_GPU_MAX];
+    size_t gpu_count = every_gpu_open(gpus, "", &err);
     const struct golden_prompt *prompts =
         golden_read_all(&goldens) ? find_prompts(&goldens, family) : NULL;
     bool ok = golden_pair_open(&pair, &recipe, &err);
@@ -267,42 +268,20 @@ static void check_family(const char *family)
     for (size_t i = 0; ok && prompts != NULL && i < gpu_count; i++)
         check_device(&pair, prompts, gpus[i]);
     golden_pair_close(&pair);
-    golden_gpus_close(gpus, gpu_count);
+    every_gpu_close(gpus, gpu_count);
     goldens_release(&goldens);
 }
 
-#define FAMILY(function, name)                                                           \
+#define CASE(function, family, name)                                                     \
     static void function(void)                                                           \
     {                                                                                    \
-        check_family(name);                                                              \
+        check_family(family);                                                            \
     }
+GOLDEN_FAMILIES(CASE)
 
-FAMILY(llava, "llava-1.5")
-FAMILY(llava_next, "llava-1.6")
-FAMILY(idefics3, "idefics3")
-FAMILY(gemma3, "gemma3")
-FAMILY(qwen2vl, "qwen2vl")
-FAMILY(qwen25vl, "qwen2.5vl")
-FAMILY(qwen3vl, "qwen3vl")
-FAMILY(internvl, "internvl")
-FAMILY(pixtral, "pixtral")
-FAMILY(mistral3, "mistral3")
-FAMILY(minicpmv, "minicpmv")
-FAMILY(lfm2vl, "lfm2vl")
+#define SENTENCE(function, family, name)                                                 \
+    { name " goes on as the reference does", function },
 
-static const struct test tests[] = {
-    { "LLaVA 1.5 goes on as the reference does", llava },
-    { "LLaVA 1.6 goes on as the reference does", llava_next },
-    { "Idefics3 goes on as the reference does", idefics3 },
-    { "Gemma 3 goes on as the reference does", gemma3 },
-    { "Qwen2-VL goes on as the reference does", qwen2vl },
-    { "Qwen2.5-VL goes on as the reference does", qwen25vl },
-    { "Qwen3-VL goes on as the reference does", qwen3vl },
-    { "InternVL goes on as the reference does", internvl },
-    { "Pixtral goes on as the reference does", pixtral },
-    { "Mistral Small 3.1 goes on as the reference does", mistral3 },
-    { "MiniCPM-V 2.6 goes on as the reference does", minicpmv },
-    { "LFM2-VL goes on as the reference does", lfm2vl },
-};
+static const struct test tests[] = { GOLDEN_FAMILIES(SENTENCE) };
 
 TAP_MAIN(tests)

@@ -136,7 +136,10 @@ static double original(const struct check *check, const struct vision_tile *tile
 
 static void note_difference(struct check *check, double got, double want)
 {
-    check->worst = fmax(check->worst, fabs(got - want));
+    double difference = fabs(got - want);
+
+    if (!isnan(check->worst) && !(difference <= check->worst))
+        check->worst = difference; // what is no number stays the worst
 }
 
 static void check_sums(struct check *check, const struct vision_tile *tile,
