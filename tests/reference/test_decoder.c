@@ -159,8 +159,10 @@ static double difference(const struct result *a, const struct result *b, size_t 
 
     for (size_t i = 0; i < a->vocabulary; i++) {
         size_t at = position * a->vocabulary + i;
+        double d = fabs(a->logits[at] - b->logits[at]);
 
-        most = fmax(most, fabs(a->logits[at] - b->logits[at]));
+        if (!isnan(most) && !(d <= most))
+            most = d; // what is no number stays the largest
     }
     return most;
 }
