@@ -29,13 +29,14 @@ static const char *type_name(enum gpu_device_type type)
 static json_t *traits_json(const struct gpu_traits *t)
 {
     return json_pack(
-        "{s:b, s:b, s:b, s:b, s:b, s:b, s:b, s:b, s:i, s:I, s:I, s:I, s:i, s:i}",
-        "subgroup", t->subgroup, "texel", t->texel, "unified", t->unified, "fp16",
-        t->fp16, "storage16", t->storage16, "int8", t->int8, "storage8", t->storage8,
-        "dot8", t->dot8, "subgroup_size", (int)t->subgroup_size, "max_range_bytes",
-        (json_int_t)t->max_range, "max_allocation_bytes", (json_int_t)t->max_allocation,
-        "max_texels", (json_int_t)t->max_texels, "max_shared_bytes",
-        (int)t->max_shared_bytes, "max_invocations", (int)t->max_invocations);
+        "{s:b, s:b, s:b, s:b, s:b, s:b, s:b, s:b, s:b, s:i, s:I, s:I, s:I, s:i, s:i}",
+        "subgroup", t->subgroup, "texel", t->texel, "tiles", t->tiles, "unified",
+        t->unified, "fp16", t->fp16, "storage16", t->storage16, "int8", t->int8,
+        "storage8", t->storage8, "dot8", t->dot8, "subgroup_size", (int)t->subgroup_size,
+        "max_range_bytes", (json_int_t)t->max_range, "max_allocation_bytes",
+        (json_int_t)t->max_allocation, "max_texels", (json_int_t)t->max_texels,
+        "max_shared_bytes", (int)t->max_shared_bytes, "max_invocations",
+        (int)t->max_invocations);
 }
 
 static json_t *choices_json(const struct gpu_traits *traits)

@@ -25,7 +25,8 @@ enum gpu_device_type { GPU_OTHER, GPU_INTEGRATED, GPU_DISCRETE, GPU_VIRTUAL, GPU
 
 // What the device can do, read once. Kernel variants are chosen by these alone. Traits
 // named in ORIEL_DISABLE (comma-separated: subgroup, texel, fp16, ...) are masked out, so
-// that each path can be run on a device that has more.
+// that each path can be run on a device that has more. ORIEL_ENABLE sets those that are
+// a judgement about speed (tiles), so that each path can be run on a software driver.
 struct gpu_traits {
     char name[256];
     char driver[256];
@@ -43,6 +44,7 @@ struct gpu_traits {
     uint32_t subgroup_size;
     bool subgroup;  // arithmetic and shuffle within a subgroup, in compute shaders
     bool texel;     // fetching 128 bits through a texel buffer is the fast way to load
+    bool tiles;     // shared memory is fast and a barrier cheap
     bool unified;   // device memory is host memory: no staging
     bool fp16;      // 16-bit float arithmetic
     bool storage16; // 16-bit values in storage buffers

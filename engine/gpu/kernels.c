@@ -38,6 +38,9 @@ static const struct preference preferences[] = {
     { "vision_attention", { "texel", "buffer" } },
 };
 
+// Takes the place of matmul where the device has the trait.
+static const struct preference tiled = { "matmul_tiled", { "q4h" } };
+
 static const struct shader *choose(const struct gpu_traits *traits,
                                    const struct preference *preference)
 {
@@ -65,7 +68,8 @@ size_t kernel_choices(const struct gpu_traits *traits, struct kernel_choice *cho
     size_t count = sizeof(preferences) / sizeof(preferences[0]);
 
     for (size_t i = 0; i < count && i < max; i++) {
-        const struct shader *shader = choose(traits, &preferences[i]);
+        bool tiles = traits->tiles && strcmp(preferences[i].kernel, "matmul") == 0;
+        const struct shader *shader = choose(traits, tiles ? &tiled : &preferences[i]);
 
         choices[i] =
             (struct kernel_choice){ shader->kernel, shader->variant, shader->why };

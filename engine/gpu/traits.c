@@ -26,6 +26,7 @@ struct trait_name {
 static const struct trait_name trait_names[] = {
     { "subgroup", offsetof(struct gpu_traits, subgroup) },
     { "texel", offsetof(struct gpu_traits, texel) },
+    { "tiles", offsetof(struct gpu_traits, tiles) },
     { "unified", offsetof(struct gpu_traits, unified) },
     { "fp16", offsetof(struct gpu_traits, fp16) },
     { "storage16", offsetof(struct gpu_traits, storage16) },
@@ -57,6 +58,21 @@ bool gpu_traits_have(const struct gpu_traits *traits, const char *names)
         names += len + (names[len] == ',');
     }
     return true;
+}
+
+// Whether ORIEL_ENABLE, separated by commas, has a name.
+static bool enabled(const char *name)
+{
+    const char *names = getenv("ORIEL_ENABLE");
+
+    while (names != NULL && *names != '\0') {
+        size_t len = strcspn(names, ",");
+
+        if (strlen(name) == len && memcmp(names, name, len) == 0)
+            return true;
+        names += len + (names[len] == ',');
+    }
+    return false;
 }
 
 static void mask_traits(struct gpu_traits *traits)
@@ -202,6 +218,8 @@ void gpu_traits_read(VkPhysicalDevice physical, struct gpu_traits *traits)
     // Where shader lanes are lanes of a CPU's vector unit, a storage-buffer load whose
     // address differs between lanes becomes a loop over them; a texel fetch does not.
     traits->texel = traits->type == GPU_CPU && traits->max_texels >= USEFUL_TEXELS;
+    // A CPU has caches instead, and a barrier cuts its shader into coroutines.
+    traits->tiles = traits->type != GPU_CPU || enabled("tiles");
     mask_traits(traits);
 }
 

@@ -325,6 +325,9 @@ uint64_t matrix_bytes(const struct matrix *matrix)
 // reads the weights again for each, the other computes a whole tile.
 #define FEW_TOKENS 10
 
+// Groups of eight rows in a tile of matmul_tiled.comp.
+#define TILE_GROUPS 8
+
 // How the one-token kernel is cut. On a CPU a workgroup is one vector and reuses each
 // activation for many rows; elsewhere many lanes share a row.
 static void matvec_shape(const struct gpu *gpu, uint32_t rows, uint32_t *workgroup,
@@ -346,7 +349,9 @@ static uint32_t matmul_workgroup(const struct gpu *gpu)
 
 uint32_t matrix_token_tile(const struct gpu *gpu)
 {
-    return matmul_workgroup(gpu) * 4; // TOKENS_PER_LANE of matmul.comp
+    if (gpu_traits(gpu)->tiles)
+        return TILE_GROUPS * PACK_ROWS; // as many tokens as rows
+    return matmul_workgroup(gpu) * 4;   // TOKENS_PER_LANE of matmul.comp
 }
 
 // The groups of eight rows of a piece that a product wants.
@@ -424,12 +429,15 @@ static bool record_matmul(struct gpu *gpu, struct gpu_recording *recording,
 {
     uint32_t tile = matrix_token_tile(gpu);
     struct group_range range = find_groups(piece, product);
+    bool tiled = gpu_traits(gpu)->tiles;
+    uint32_t end = (range.first + range.count) * PACK_ROWS;
     uint32_t constants[] = { matmul_workgroup(gpu), 0, product->bias != NULL,
                              product->accumulate };
     struct {
         uint32_t blocks, rows, first, y_stride, tokens, first_group;
-    } push = { matrix->blocks,    piece->rows,     piece->first,
-               product->y_stride, product->tokens, range.first };
+    } push = { matrix->blocks,  end < piece->rows ? end : piece->rows,
+               piece->first,    product->y_stride,
+               product->tokens, range.first };
     struct gpu_binding bindings[] = {
         { &piece->quants, 0, 0 },
         { scales_of(piece), 0, 0 },
@@ -441,10 +449,12 @@ static bool record_matmul(struct gpu *gpu, struct gpu_recording *recording,
     char variant[32];
 
     snprintf(variant, sizeof(variant), "%s%s", device_format_traits(piece->format)->name,
-             gpu_traits(gpu)->texel ? "_texel" : "");
-    kernel = gpu_kernel(gpu, "matmul", variant, constants, 4, err);
+             gpu_traits(gpu)->texel && !tiled ? "_texel" : "");
+    kernel =
+        gpu_kernel(gpu, tiled ? "matmul_tiled" : "matmul", variant, constants, 4, err);
     return kernel != NULL &&
-           gpu_record(recording, kernel, bindings, 5, &push, sizeof(push), range.count,
+           gpu_record(recording, kernel, bindings, 5, &push, sizeof(push),
+                      tiled ? (range.count + TILE_GROUPS - 1) / TILE_GROUPS : range.count,
                       (product->tokens + tile - 1) / tile, 1, err);
 }
 

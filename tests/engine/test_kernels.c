@@ -64,9 +64,17 @@ static void a_device_that_is_not_unified(void)
     check_devices("unified");
 }
 
+static void products_in_tiles_of_shared_memory(void)
+{
+    setenv("ORIEL_ENABLE", "tiles", 1);
+    check_devices("texel");
+    unsetenv("ORIEL_ENABLE");
+}
+
 static const struct test tests[] = {
     { "the variants that the device prefers", the_variants_that_the_device_prefers },
     { "storage buffers and shared memory only", storage_buffers_and_shared_memory },
+    { "products in tiles of shared memory", products_in_tiles_of_shared_memory },
     { "memory that has to be staged", a_device_that_is_not_unified },
 };
 TAP_MAIN(tests)
