@@ -259,11 +259,11 @@ static void request_failed(struct controller *c, const struct err *err)
     bool alive = engine_process_alive(c->process);
 
     controller_showing_end(c);
+    if (!alive && !controller_busy(c)) { // while it loaded, or had nothing to do
+        engine_failed(c, err);
+        return;
+    }
     if (c->state == STATE_OPENING) {
-        if (!alive) {
-            engine_failed(c, err);
-            return;
-        }
         ui_error(c->ui, err);
         enter(c, c->opened != NULL ? STATE_READY : STATE_DOWN, "");
         return;

@@ -324,10 +324,12 @@ enum engine_answer engine_process_receive(struct engine_process *process,
         if (status == WIRE_BROKEN)
             step = STEP_BROKEN;
     }
-    if (step != STEP_BROKEN)
-        return step == STEP_RESULT ? ENGINE_RESULT : ENGINE_ERROR;
-    err_prefix(err, "%s", nonsense);
-    kill_child(process);
+    if (step == STEP_RESULT)
+        return ENGINE_RESULT;
+    if (step == STEP_BROKEN)
+        err_prefix(err, "%s", nonsense);
+    if (step == STEP_BROKEN || err->code == ERR_LOST) // then it ends by itself anyway
+        kill_child(process);
     return ENGINE_ERROR;
 }
 

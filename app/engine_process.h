@@ -6,9 +6,9 @@
 // child gets the socket as descriptor 3, nothing on standard input, and standard output
 // joined to standard error; no other descriptor. When the front dies, it dies.
 //
-// One thread at a time. After a failed call that was not an answer of the engine
-// (engine_process_alive is false) the process is gone and must be stopped and started
-// anew.
+// One thread at a time. After a failed call that was not an answer of the engine, or the
+// answer that the device was lost (engine_process_alive is false), the process is gone and
+// must be stopped and started anew.
 #ifndef ORIEL_APP_ENGINE_PROCESS_H
 #define ORIEL_APP_ENGINE_PROCESS_H
 

@@ -9,7 +9,9 @@
 // Invariants: (1) `engine` changes only under the lock while no request runs in it, so
 // the reader may call engine_cancel under the lock; (2) every request gets exactly one
 // WIRE_RESULT or WIRE_ERROR; (3) when the front is gone or talks nonsense, the process
-// ends, by itself within EXIT_GRACE_S or else by force.
+// ends, by itself within EXIT_GRACE_S or else by force; (4) when the device was lost, it
+// says so and ends at once, without another call of a driver that may be in any state:
+// the front starts a new one.
 #include "app/engine_role.h"
 
 #include <pthread.h>
@@ -18,7 +20,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -224,6 +225,8 @@ static bool answer_request(struct worker *worker, const struct wire_message *mes
         ok = send_answer(worker, WIRE_RESULT, result) && ok;
     else
         ok = send_answer(worker, WIRE_ERROR, wire_error_body(&err)) && ok;
+    if (err.code == ERR_LOST)
+        _exit(ENGINE_EXIT_LOST);
     pthread_mutex_lock(&worker->lock);
     worker->running = 0;
     pthread_mutex_unlock(&worker->lock);
@@ -232,12 +235,9 @@ static bool answer_request(struct worker *worker, const struct wire_message *mes
 
 static void restrict_process(void)
 {
-    static const struct rlimit none = { 0, 0 };
-
     prctl(PR_SET_NAME, "oriel-engine");
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    setrlimit(RLIMIT_CORE, &none); // a core would hold the conversation
-    signal(SIGINT, SIG_IGN);       // Ctrl-C is for the front, which says WIRE_CANCEL
+    signal(SIGINT, SIG_IGN); // Ctrl-C is for the front, which says WIRE_CANCEL
 }
 
 static void end_reader(struct worker *worker, pthread_t reader)

@@ -444,7 +444,7 @@ static const char *const code_names[] = {
     [ERR_LIMIT] = "limit",         [ERR_MEMORY] = "memory",
     [ERR_DEVICE] = "device",       [ERR_NOT_FOUND] = "not_found",
     [ERR_CANCELLED] = "cancelled", [ERR_MISMATCH] = "mismatch",
-    [ERR_BUSY] = "busy",
+    [ERR_BUSY] = "busy",           [ERR_LOST] = "lost",
 };
 
 json_t *wire_error_body(const struct err *err)

@@ -26,6 +26,7 @@ enum err_code {
     ERR_CANCELLED,   // the person stopped it
     ERR_MISMATCH,    // checksum, hash or version differs from what was expected
     ERR_BUSY,        // somebody else holds it; trying again may work
+    ERR_LOST,        // the GPU is gone for this process; one that is started anew may do
 };
 
 struct err {

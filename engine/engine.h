@@ -45,7 +45,8 @@ struct engine_params {
 };
 
 // Fails with ERR_NOT_FOUND, ERR_FORMAT, ERR_UNSUPPORTED, ERR_MEMORY (with the numbers),
-// ERR_DEVICE or ERR_CANCELLED.
+// ERR_DEVICE or ERR_CANCELLED. ERR_LOST, here and in every function that uses the device:
+// the process should end, and another one try.
 struct engine *engine_open(const struct engine_params *params, struct err *err);
 void engine_close(struct engine **engine);
 

@@ -24,35 +24,56 @@ static const char *result_text(VkResult result)
         return "the driver could not start";
     case VK_ERROR_DEVICE_LOST:
         return "the device was lost";
+    case VK_ERROR_TOO_MANY_OBJECTS:
+        return "the driver has no room for more objects";
+    case VK_ERROR_MEMORY_MAP_FAILED:
+        return "device memory cannot be mapped";
     case VK_ERROR_INCOMPATIBLE_DRIVER:
         return "no Vulkan driver is installed";
     case VK_ERROR_LAYER_NOT_PRESENT:
         return "a Vulkan layer named in the environment is missing";
     case VK_ERROR_FEATURE_NOT_PRESENT:
         return "a feature is missing";
-    case VK_TIMEOUT:
-        return "the device did not answer in time";
     default:
         return NULL;
+    }
+}
+
+static enum err_code error_code(VkResult result)
+{
+    switch (result) {
+    case VK_ERROR_OUT_OF_HOST_MEMORY:
+    case VK_ERROR_OUT_OF_DEVICE_MEMORY:
+    case VK_ERROR_TOO_MANY_OBJECTS:
+    case VK_ERROR_MEMORY_MAP_FAILED:
+        return ERR_MEMORY;
+    case VK_ERROR_DEVICE_LOST:
+        return ERR_LOST;
+    default:
+        return ERR_DEVICE;
     }
 }
 
 bool gpu_check(struct gpu *gpu, struct err *err, VkResult result, const char *call)
 {
     const char *text = result_text(result);
-    bool memory =
-        result == VK_ERROR_OUT_OF_HOST_MEMORY || result == VK_ERROR_OUT_OF_DEVICE_MEMORY;
 
     if (result == VK_SUCCESS || result == VK_INCOMPLETE)
         return true;
-    if (gpu != NULL && (result == VK_ERROR_DEVICE_LOST || result == VK_TIMEOUT))
+    if (gpu != NULL && result == VK_ERROR_DEVICE_LOST)
         gpu->failed = true;
     log_line(LOG_ERROR, "%s gave %d", call, (int)result);
     if (text == NULL)
         return err_set(err, ERR_DEVICE, "%.*s failed with VkResult %d",
                        (int)strcspn(call, "("), call, (int)result);
-    return err_set(err, memory ? ERR_MEMORY : ERR_DEVICE, "%.*s: %s",
-                   (int)strcspn(call, "("), call, text);
+    return err_set(err, error_code(result), "%.*s: %s", (int)strcspn(call, "("), call,
+                   text);
+}
+
+bool gpu_alive(const struct gpu *gpu, struct err *err)
+{
+    return !gpu->failed ||
+           err_set(err, ERR_LOST, "%s: the device was lost", gpu->traits.name);
 }
 
 static bool create_instance(VkInstance *instance, struct err *err)
@@ -215,17 +236,19 @@ void gpu_close(struct gpu **handle)
 
     if (gpu == NULL)
         return;
+    if (gpu->device != VK_NULL_HANDLE && !gpu->hung)
+        vkDeviceWaitIdle(gpu->device); // which a lost device fails at once
     if (gpu->device != VK_NULL_HANDLE) {
-        if (!gpu->failed)
-            vkDeviceWaitIdle(gpu->device);
         gpu_recording_destroy(&gpu->transfers);
         gpu_buffer_destroy(gpu, &gpu->staging);
         gpu_pipeline_cache_save(gpu);
         gpu_kernels_destroy(gpu);
+    }
+    if (gpu->device != VK_NULL_HANDLE && !gpu->hung) {
         vkDestroyPipelineCache(gpu->device, gpu->pipeline_cache, NULL);
         vkDestroyDevice(gpu->device, NULL);
     }
-    if (gpu->instance != VK_NULL_HANDLE)
+    if (gpu->instance != VK_NULL_HANDLE && !gpu->hung)
         vkDestroyInstance(gpu->instance, NULL);
     free(gpu->cache_path);
     free(gpu);

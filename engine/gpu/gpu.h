@@ -9,9 +9,10 @@
 // (buffers, transfers), pipeline.c (kernels, pipeline cache), recording.c (command
 // buffers, submission).
 //
-// Invariants: (1) after a device is lost `failed` is set and every later call fails at
-// once. (2) A buffer or kernel outlives each recording that names it. (3) What a new
-// buffer holds is undefined. One thread at a time.
+// Invariants: (1) once a device is lost every later call fails at once with ERR_LOST;
+// what may still be in use by a device that does not answer is never freed. (2) A buffer
+// or kernel outlives each recording that names it. (3) What a new buffer holds is
+// undefined. One thread at a time.
 #ifndef ORIEL_ENGINE_GPU_GPU_H
 #define ORIEL_ENGINE_GPU_GPU_H
 
@@ -148,7 +149,7 @@ void gpu_record_barrier(struct gpu_recording *recording);
 
 bool gpu_record_end(struct gpu_recording *recording, struct err *err);
 
-// Submits and waits. Fails with ERR_DEVICE when the device is lost or does not answer
+// Submits and waits. Fails with ERR_LOST when the device is lost or does not answer
 // within ten seconds.
 bool gpu_run(struct gpu_recording *recording, struct err *err);
 

@@ -80,8 +80,8 @@ bool gpu_buffer_create(struct gpu *gpu, struct gpu_buffer *buffer, uint64_t size
     };
 
     *buffer = (struct gpu_buffer){ .size = info.size };
-    if (gpu->failed)
-        return err_set(err, ERR_DEVICE, "the device was lost");
+    if (!gpu_alive(gpu, err))
+        return false;
     if (size == 0)
         bug("buffer %s of size 0", name);
     if (info.size > gpu->traits.max_allocation)
@@ -118,12 +118,15 @@ void gpu_buffer_destroy(struct gpu *gpu, struct gpu_buffer *buffer)
     while (buffer->memory->views != NULL) {
         struct gpu_view *next = buffer->memory->views->next;
 
-        vkDestroyBufferView(gpu->device, buffer->memory->views->view, NULL);
+        if (!gpu->hung)
+            vkDestroyBufferView(gpu->device, buffer->memory->views->view, NULL);
         free(buffer->memory->views);
         buffer->memory->views = next;
     }
-    vkDestroyBuffer(gpu->device, buffer->memory->buffer, NULL);
-    vkFreeMemory(gpu->device, buffer->memory->memory, NULL);
+    if (!gpu->hung) {
+        vkDestroyBuffer(gpu->device, buffer->memory->buffer, NULL);
+        vkFreeMemory(gpu->device, buffer->memory->memory, NULL);
+    }
     free(buffer->memory);
     *buffer = (struct gpu_buffer){ .size = 0 };
 }

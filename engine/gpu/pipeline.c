@@ -150,10 +150,12 @@ static bool create_pipeline(struct gpu *gpu, const struct shader *shader,
 
 static void destroy_kernel(struct gpu *gpu, struct gpu_kernel *kernel)
 {
-    vkDestroyPipeline(gpu->device, kernel->pipeline, NULL);
-    vkDestroyPipelineLayout(gpu->device, kernel->layout, NULL);
-    vkDestroyDescriptorSetLayout(gpu->device, kernel->set_layout, NULL);
-    vkDestroyShaderModule(gpu->device, kernel->module, NULL);
+    if (!gpu->hung) {
+        vkDestroyPipeline(gpu->device, kernel->pipeline, NULL);
+        vkDestroyPipelineLayout(gpu->device, kernel->layout, NULL);
+        vkDestroyDescriptorSetLayout(gpu->device, kernel->set_layout, NULL);
+        vkDestroyShaderModule(gpu->device, kernel->module, NULL);
+    }
     free(kernel);
 }
 
@@ -177,7 +179,7 @@ struct gpu_kernel *gpu_kernel(struct gpu *gpu, const char *name, const char *var
     if (count > 0)
         memcpy(kernel->constants, constants, count * 4);
     reflect(shader, kernel);
-    if (gpu->failed || !create_layouts(gpu, kernel, err) ||
+    if (!gpu_alive(gpu, err) || !create_layouts(gpu, kernel, err) ||
         !create_pipeline(gpu, shader, kernel, err)) {
         err_prefix(err, "kernel %s.%s", name, variant);
         destroy_kernel(gpu, kernel);

@@ -51,12 +51,15 @@ struct gpu {
     struct gpu_recording *transfers; // for staging copies, made on first use
     struct gpu_buffer staging;
     bool failed; // the device is lost: every later call fails at once
+    bool hung;   // and what was submitted may still run: what it uses is not destroyed
 };
 
 // The only way to call a function that returns a VkResult: on failure fills err with the
 // call's name and the reason, and evaluates to false.
 #define VK(gpu, err, call) gpu_check(gpu, err, call, #call)
 bool gpu_check(struct gpu *gpu, struct err *err, VkResult result, const char *call);
+// false when the device has failed.
+bool gpu_alive(const struct gpu *gpu, struct err *err);
 
 // traits.c
 void gpu_traits_read(VkPhysicalDevice physical, struct gpu_traits *traits);

@@ -65,12 +65,15 @@ void gpu_recording_destroy(struct gpu_recording **handle)
     while (recording->pools != NULL) {
         struct descriptor_pool *next = recording->pools->next;
 
-        vkDestroyDescriptorPool(recording->gpu->device, recording->pools->pool, NULL);
+        if (!recording->gpu->hung)
+            vkDestroyDescriptorPool(recording->gpu->device, recording->pools->pool, NULL);
         free(recording->pools);
         recording->pools = next;
     }
-    vkDestroyFence(recording->gpu->device, recording->fence, NULL);
-    vkDestroyCommandPool(recording->gpu->device, recording->pool, NULL);
+    if (!recording->gpu->hung) {
+        vkDestroyFence(recording->gpu->device, recording->fence, NULL);
+        vkDestroyCommandPool(recording->gpu->device, recording->pool, NULL);
+    }
     free(recording);
     *handle = NULL;
 }
@@ -82,8 +85,8 @@ bool gpu_record_begin(struct gpu_recording *recording, struct err *err)
         .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
     };
 
-    if (gpu->failed)
-        return err_set(err, ERR_DEVICE, "the device was lost");
+    if (!gpu_alive(gpu, err))
+        return false;
     for (struct descriptor_pool *pool = recording->pools; pool != NULL; pool = pool->next)
         if (!VK(gpu, err, vkResetDescriptorPool(gpu->device, pool->pool, 0)))
             return false;
@@ -294,6 +297,28 @@ bool gpu_record_end(struct gpu_recording *recording, struct err *err)
     return VK(recording->gpu, err, vkEndCommandBuffer(recording->commands));
 }
 
+// Waits for what was submitted. When that fails it may run on: nobody can tell until
+// when.
+static bool wait_for(struct gpu_recording *recording, struct err *err)
+{
+    struct gpu *gpu = recording->gpu;
+    VkResult result =
+        vkWaitForFences(gpu->device, 1, &recording->fence, VK_TRUE, TIMEOUT_NS);
+
+    if (result == VK_SUCCESS)
+        return true;
+    gpu->failed = true;
+    gpu->hung = result != VK_ERROR_DEVICE_LOST;
+    if (result == VK_TIMEOUT)
+        err_set(err, ERR_DEVICE, "no answer within %d seconds",
+                (int)(TIMEOUT_NS / 1000000000));
+    else
+        gpu_check(gpu, err, result, "vkWaitForFences");
+    if (err != NULL)
+        err->code = ERR_LOST;
+    return err_prefix(err, "%s", gpu->traits.name);
+}
+
 bool gpu_run(struct gpu_recording *recording, struct err *err)
 {
     struct gpu *gpu = recording->gpu;
@@ -303,10 +328,8 @@ bool gpu_run(struct gpu_recording *recording, struct err *err)
         .pCommandBuffers = &recording->commands,
     };
 
-    if (gpu->failed)
-        return err_set(err, ERR_DEVICE, "the device was lost");
-    return VK(gpu, err, vkQueueSubmit(gpu->queue, 1, &submit, recording->fence)) &&
-           VK(gpu, err,
-              vkWaitForFences(gpu->device, 1, &recording->fence, VK_TRUE, TIMEOUT_NS)) &&
-           VK(gpu, err, vkResetFences(gpu->device, 1, &recording->fence));
+    return gpu_alive(gpu, err) &&
+           VK(gpu, err, vkResetFences(gpu->device, 1, &recording->fence)) &&
+           VK(gpu, err, vkQueueSubmit(gpu->queue, 1, &submit, recording->fence)) &&
+           wait_for(recording, err);
 }

@@ -138,6 +138,16 @@ static bool create_activations(struct decoder *decoder, struct err *err)
                        err);
 }
 
+void decoder_forget_replay(struct decoder *decoder)
+{
+    struct replay *replay = &decoder->replay;
+
+    for (uint32_t i = 0; i < replay->piece_count; i++)
+        gpu_recording_destroy(&replay->pieces[i]);
+    free(replay->pieces);
+    *replay = (struct replay){ .piece_count = 0 };
+}
+
 // Makes room for the logits of `rows` tokens.
 bool decoder_require_logits(struct decoder *decoder, uint32_t rows, struct err *err)
 {
@@ -145,9 +155,7 @@ bool decoder_require_logits(struct decoder *decoder, uint32_t rows, struct err *
 
     if (rows <= decoder->logit_rows)
         return true;
-    for (uint32_t i = 0; i < decoder->replay.piece_count; i++)
-        gpu_recording_destroy(&decoder->replay.pieces[i]); // they name the old buffer
-    decoder->replay.piece_count = 0;
+    decoder_forget_replay(decoder); // it names the old buffer
     gpu_buffer_destroy(decoder->gpu, &decoder->logits);
     decoder->logit_rows = 0;
     if (!gpu_buffer_create(decoder->gpu, &decoder->logits, bytes, GPU_PLACE_SHARED,
@@ -222,9 +230,7 @@ void decoder_destroy(struct decoder **handle)
         &decoder->peaks,          &decoder->local_angles.buffer,
     };
 
-    for (uint32_t i = 0; i < decoder->replay.piece_count; i++)
-        gpu_recording_destroy(&decoder->replay.pieces[i]);
-    free(decoder->replay.pieces);
+    decoder_forget_replay(decoder);
     gpu_recording_destroy(&decoder->recording);
     for (size_t i = 0; i < sizeof(buffers) / sizeof(buffers[0]); i++)
         gpu_buffer_destroy(decoder->gpu, buffers[i]);

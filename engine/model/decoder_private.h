@@ -81,6 +81,9 @@ struct decoder {
     int64_t token_ns;             // last measured time of a replayed token
 };
 
+// decoder.c: drops the recorded pass for one token.
+void decoder_forget_replay(struct decoder *decoder);
+
 // decoder.c: makes room for the logits of `rows` tokens; drops the recorded pass if it
 // has to.
 bool decoder_require_logits(struct decoder *decoder, uint32_t rows, struct err *err);

@@ -25,35 +25,43 @@ static bool cancelled(const struct decoder_pass *pass, struct err *err)
     return true;
 }
 
+// Layers [from, to) of the pass for one token, with what comes before the first and after
+// the last. NULL on failure.
+static struct gpu_recording *record_piece(struct decoder *decoder, uint32_t from,
+                                          uint32_t to, struct err *err)
+{
+    uint32_t layers = decoder->model.layers;
+    struct decoder_head head = { .tokens = 1, .end_row = decoder->model.vocabulary };
+    struct gpu_recording *piece = gpu_recording_create(decoder->gpu, err);
+
+    if (piece == NULL || !gpu_record_begin(piece, err) ||
+        (from == 0 && !decoder_record_embedding(decoder, piece, 1, err)) ||
+        !decoder_record_layers(decoder, piece, from, to, 1, err) ||
+        (to == layers && !decoder_record_head(decoder, piece, &head, err)) ||
+        !gpu_record_end(piece, err))
+        gpu_recording_destroy(&piece);
+    return piece;
+}
+
 // Records the pass for one token, cut into so many pieces that each stays within
 // TARGET_NS.
 static bool record_replay(struct decoder *decoder, uint32_t piece_count, struct err *err)
 {
     struct replay *replay = &decoder->replay;
     uint32_t layers = decoder->model.layers;
-    struct decoder_head head = { .tokens = 1, .end_row = decoder->model.vocabulary };
 
-    for (uint32_t i = 0; i < replay->piece_count; i++)
-        gpu_recording_destroy(&replay->pieces[i]);
+    decoder_forget_replay(decoder);
     piece_count = piece_count < layers ? piece_count : layers;
-    replay->pieces = alloc_resize(replay->pieces, piece_count, sizeof(*replay->pieces));
-    replay->piece_count = 0;
+    replay->pieces = alloc_array(piece_count, sizeof(*replay->pieces));
     for (uint32_t i = 0; i < piece_count; i++) {
-        uint32_t from = (uint32_t)((uint64_t)layers * i / piece_count);
-        uint32_t to = (uint32_t)((uint64_t)layers * (i + 1) / piece_count);
-
-        replay->pieces[i] = gpu_recording_create(decoder->gpu, err);
-        if (replay->pieces[i] == NULL)
+        replay->pieces[i] =
+            record_piece(decoder, (uint32_t)((uint64_t)layers * i / piece_count),
+                         (uint32_t)((uint64_t)layers * (i + 1) / piece_count), err);
+        if (replay->pieces[i] == NULL) {
+            decoder_forget_replay(decoder); // a part of a pass is none
             return false;
+        }
         replay->piece_count++;
-        if (!gpu_record_begin(replay->pieces[i], err) ||
-            (from == 0 &&
-             !decoder_record_embedding(decoder, replay->pieces[i], 1, err)) ||
-            !decoder_record_layers(decoder, replay->pieces[i], from, to, 1, err) ||
-            (to == layers &&
-             !decoder_record_head(decoder, replay->pieces[i], &head, err)) ||
-            !gpu_record_end(replay->pieces[i], err))
-            return false;
     }
     return true;
 }
@@ -257,16 +265,16 @@ static uint32_t next_batch(const struct decoder *decoder, uint32_t left)
 bool decoder_run(struct decoder *decoder, const struct decoder_pass *pass,
                  struct err *err)
 {
+    uint32_t rows_wanted = 1; // of logits
+
     if (pass->count == 0 || pass->count > decoder->context - decoder->cached_count)
         return err_set(err, ERR_LIMIT,
                        "%u tokens after %u do not fit into the context of %u",
                        pass->count, decoder->cached_count, decoder->context);
-    if (pass->all_logits &&
-        !decoder_require_logits(
-            decoder, pass->picture_count > 0 ? decoder->batch : decoder->batch_limit,
-            err))
-        return false;
-    if (!decoder_check_pictures(decoder, pass, err))
+    if (pass->all_logits)
+        rows_wanted = pass->picture_count > 0 ? decoder->batch : decoder->batch_limit;
+    if (!decoder_require_logits(decoder, rows_wanted, err) ||
+        !decoder_check_pictures(decoder, pass, err))
         return false;
     struct portion portion = { .pass = pass, .start = decoder->cached_count };
     while (portion.done < pass->count) {

@@ -457,7 +457,7 @@ def test_ctrl_c_while_scoring_prints_what_there_is():
 def test_when_the_front_is_killed_the_engine_goes_too():
     child = subprocess.Popen([program, "ask", "-m", model, "hi"], stdin=subprocess.DEVNULL,
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                             env=environment("tokens=1000 hang"))
+                             env=dict(environment("tokens=1000 hang"), ORIEL_ALLOW_CORE="1"))
     child.stdout.read(3)
     with open(f"/proc/{child.pid}/task/{child.pid}/children") as file:
         engine = int(file.read())
@@ -497,6 +497,7 @@ def test_an_error_in_the_middle_keeps_the_text():
     done = ask("hi", script="tokens=9 fail=7")
     one_line(done, 1, "the fake engine fails")
     check(done.out == "xxx", done)
+    one_line(ask("hi", script="tokens=9 fail=12"), 1, "the fake engine fails")
 
 
 def frame(body, magic=b"ORLW", version=2, kind=65, request=1, length=None):

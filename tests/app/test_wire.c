@@ -128,7 +128,7 @@ static void any_bytes_survive_as_text(void)
 
 static void every_error_code_survives(void)
 {
-    for (enum err_code code = ERR_USAGE; code <= ERR_BUSY; code++) {
+    for (enum err_code code = ERR_USAGE; code <= ERR_LOST; code++) {
         struct err sent = { .code = code, .text = "why \xff" }, got = { 0 };
         json_t *body = wire_error_body(&sent);
 

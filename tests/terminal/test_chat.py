@@ -263,6 +263,30 @@ def test_nothing_is_lost_when_the_engine_dies():
         say(screen, "still there?", "still there?", "writing")
 
 
+def test_an_engine_that_dies_while_it_has_nothing_to_do_is_started_again():
+    with chat() as screen:
+        say(screen, "one", "user<one>")
+        os.kill(screen.engine_pid(), signal.SIGKILL)
+        screen.wait("killed by signal 9", "Starting the engine again", "ready  Fake")
+        say(screen, "two", "user<two>")
+
+
+def test_when_the_device_is_lost_the_text_stays_and_the_engine_starts_again():
+    with chat(script="tokens=9 fail=12") as screen:
+        before = screen.engine_pid()
+        say(screen, "one", "xxx", "the fake engine fails", "Starting the engine again",
+            "ready  Fake")
+        check(screen.engine_pid() != before)
+        say(screen, "two", "two", "xxx\n", "Starting the engine again", "ready  Fake")
+
+
+def test_after_another_error_the_engine_goes_on():
+    with chat(script="tokens=9 fail=6") as screen:
+        before = screen.engine_pid()
+        say(screen, "one", "xxx", "the fake engine fails", "ready  Fake")
+        check(screen.engine_pid() == before and "Starting" not in screen.text())
+
+
 def test_what_is_sent_during_a_reply_waits_for_its_end():
     with chat(script="token_ms=20 tokens=60") as screen:
         say(screen, "first", "xxxxx")
