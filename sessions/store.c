@@ -48,6 +48,22 @@ static bool is_sync_failure(int code)
            code == SQLITE_IOERR_TRUNCATE;
 }
 
+// A full disk, a used-up quota and a failing disk are told apart by the system only, and
+// a page that cannot be read is sometimes reported as a damaged one.
+static int find_cause(struct sessions *s, int code)
+{
+    int error = 0;
+
+    if (code == SQLITE_IOERR_NOMEM)
+        return SQLITE_NOMEM;
+    if ((code & 0xff) != SQLITE_IOERR && (code & 0xff) != SQLITE_CORRUPT)
+        return code;
+    sqlite3_file_control(s->db, "main", SQLITE_FCNTL_LAST_ERRNO, &error);
+    if (error == ENOSPC || error == EDQUOT)
+        return SQLITE_FULL;
+    return error == EIO && (code & 0xff) == SQLITE_CORRUPT ? SQLITE_IOERR_READ : code;
+}
+
 bool store_fail(struct sessions *s, struct err *err)
 {
     int code = sqlite3_extended_errcode(s->db);
@@ -55,6 +71,7 @@ bool store_fail(struct sessions *s, struct err *err)
 
     if (is_sync_failure(code))
         s->failed = true;
+    code = find_cause(s, code);
     switch (code & 0xff) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
@@ -62,8 +79,10 @@ bool store_fail(struct sessions *s, struct err *err)
                        "%s: another oriel is using it; nothing was saved, try again",
                        s->path);
     case SQLITE_FULL:
-        return err_set(err, ERR_IO, "%s: the disk is full; free some space and try again",
-                       s->path);
+        return err_set(
+            err, ERR_IO,
+            "%s: the disk is full or the quota used up; free some space and %s", s->path,
+            s->failed ? "start again" : "try again");
     case SQLITE_IOERR:
         return err_set(err, ERR_IO, "%s: the disk fails (%s, code %d); %s", s->path, what,
                        code,
@@ -212,8 +231,17 @@ bool store_int(struct sessions *s, struct err *err, int64_t *value, int64_t abse
     return step != STEP_FAILED;
 }
 
+// SQLite may already have rolled back by itself (disk full, I/O error). Without memory even
+// this may fail: whoever begins next tries again.
+static void roll_back(struct sessions *s)
+{
+    if (sqlite3_get_autocommit(s->db) == 0)
+        sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+}
+
 bool store_begin(struct sessions *s, struct err *err)
 {
+    roll_back(s);
     if (s->read_only != NULL)
         return err_set(err, ERR_UNSUPPORTED, "%s: %s", s->path, s->read_only);
     return store_run(s, err, "BEGIN IMMEDIATE", "");
@@ -223,14 +251,13 @@ bool store_end(struct sessions *s, bool ok, struct err *err)
 {
     if (ok && store_run(s, err, "COMMIT", ""))
         return true;
-    // SQLite may already have rolled back by itself (disk full, I/O error).
-    if (sqlite3_get_autocommit(s->db) == 0)
-        sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+    roll_back(s);
     return false;
 }
 
 bool store_begin_read(struct sessions *s, struct err *err)
 {
+    roll_back(s);
     return store_run(s, err, "BEGIN", "");
 }
 
