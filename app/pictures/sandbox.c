@@ -3,24 +3,13 @@
 #include "app/pictures/sandbox.h"
 
 #include <errno.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/landlock.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#if defined(__x86_64__)
-#define OUR_ARCH AUDIT_ARCH_X86_64
-#elif defined(__aarch64__) && defined(__AARCH64EL__)
-#define OUR_ARCH AUDIT_ARCH_AARCH64
-#endif
+#include "base/confine.h"
 
 // ---------------------------------------------------------------------------
 // Resource limits
@@ -53,60 +42,18 @@ static bool limit_resources(const struct sandbox_limits *limits, struct err *err
 }
 
 // ---------------------------------------------------------------------------
-// Landlock
-
-// As of ABI 6; older kernels are told about as much as they know, and headers of older
-// kernels lack the later fields.
-struct ruleset {
-    uint64_t files, network, scope;
-};
-
-static bool forbid_paths(struct err *err)
-{
-    static const struct {
-        uint64_t files, network, scope;
-        size_t size;
-    } known[] = {
-        { 0x1FFF, 0, 0, 8 },  // ABI 1: execute to make_sym
-        { 0x3FFF, 0, 0, 8 },  // refer
-        { 0x7FFF, 0, 0, 8 },  // truncate
-        { 0x7FFF, 3, 0, 16 }, // bind and connect TCP
-        { 0xFFFF, 3, 0, 16 }, // ioctl on devices
-        { 0xFFFF, 3, 3, 24 }, // abstract sockets, signals
-    };
-    long abi =
-        syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
-    size_t index;
-    struct ruleset rules;
-    long fd;
-    bool ok;
-
-    if (abi < 1)
-        return true; // this kernel has none; seccomp stands alone
-    index = (size_t)(abi <= 6 ? abi : 6) - 1;
-    rules =
-        (struct ruleset){ known[index].files, known[index].network, known[index].scope };
-    fd = syscall(SYS_landlock_create_ruleset, &rules, known[index].size, 0);
-    ok = fd >= 0 && syscall(SYS_landlock_restrict_self, fd, 0) == 0;
-    return ok || err_set_errno(err, "Landlock refuses");
-}
-
-// ---------------------------------------------------------------------------
 // seccomp
 
-#ifdef OUR_ARCH
-#define LOAD(field)                                                                      \
-    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
-#define END(action) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_##action)
-#define ALLOW(call) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##call, 0, 1), END(ALLOW)
+#ifdef CONFINE_ARCH
+#define ALLOW(call) CONFINE_IF(SYS_##call, SECCOMP_RET_ALLOW)
 
 static bool allow_little(struct err *err)
 {
     struct sock_filter filter[] = {
-        LOAD(arch),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, OUR_ARCH, 1, 0),
-        END(KILL_PROCESS),
-        LOAD(nr),
+        CONFINE_LOAD(arch),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, CONFINE_ARCH, 1, 0),
+        CONFINE_END(SECCOMP_RET_KILL_PROCESS),
+        CONFINE_LOAD(nr),
         ALLOW(brk),
         ALLOW(munmap),
         ALLOW(mremap),
@@ -126,19 +73,16 @@ static bool allow_little(struct err *err)
         // Memory without a file behind it that cannot be executed. The low halves of the
         // arguments hold all the flags that exist.
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mmap, 1, 0),
-        END(KILL_PROCESS),
-        LOAD(args[2]),
+        CONFINE_END(SECCOMP_RET_KILL_PROCESS),
+        CONFINE_LOAD(args[2]),
         BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, PROT_EXEC, 3, 0),
-        LOAD(args[3]),
+        CONFINE_LOAD(args[3]),
         BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, MAP_ANONYMOUS, 0, 1),
-        END(ALLOW),
-        END(KILL_PROCESS),
+        CONFINE_END(SECCOMP_RET_ALLOW),
+        CONFINE_END(SECCOMP_RET_KILL_PROCESS),
     };
-    struct sock_fprog program = { sizeof(filter) / sizeof(filter[0]), filter };
 
-    return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC,
-                   &program) == 0 ||
-           err_set_errno(err, "this system has no seccomp filter");
+    return confine_calls(filter, sizeof(filter) / sizeof(filter[0]), err);
 }
 #else
 static bool allow_little(struct err *err)
@@ -174,7 +118,8 @@ bool sandbox_enter(const struct sandbox_limits *limits, struct err *err)
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
         prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
         return err_set_errno(err, "cannot give up privileges");
-    return limit_resources(limits, err) && forbid_paths(err) && close_all(err) &&
+    return limit_resources(limits, err) &&
+           confine_files(CONFINE_ALL, NULL, 0, NULL, err) && close_all(err) &&
            (limit(RLIMIT_NOFILE, 0, 0) ||
             err_set_errno(err, "cannot limit the process")) &&
            allow_little(err);
