@@ -5,8 +5,10 @@
 // window are scored in windows that advance by the stride (stated in the output): every
 // token but the first is scored once, with at least window - stride tokens before it.
 // Perplexity is exp(-mean of the log-probabilities).
+#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "app/client.h"
 #include "app/commands.h"
@@ -20,6 +22,7 @@ struct score {
     bool json;
     uint32_t window, stride, top;
     const char *distributions;
+    int descriptor; // of it, or -1
     struct str text;
     struct client client;
     json_t *tokens; // with --json
@@ -118,7 +121,8 @@ static bool score_text(struct score *score, struct err *err)
         json_object_set_new(body, "distributions", json_string(score->distributions));
     score->client.on_token = on_token;
     score->client.user = score;
-    result = client_call(&score->client, WIRE_SCORE, "scoring", body, err);
+    result = client_call_with(&score->client, WIRE_SCORE, "scoring", body,
+                              score->descriptor, err);
     if (result != NULL || err->code == ERR_CANCELLED)
         print_summary(score, window, stride);
     json_decref(result);
@@ -134,17 +138,27 @@ static bool read_text(struct score *score, const struct operands *files, struct 
     return input_read(&score->text, err);
 }
 
+// The engine writes it, but may open no files itself.
+static bool open_distributions(struct score *score, struct err *err)
+{
+    if (score->distributions == NULL)
+        return true;
+    score->descriptor =
+        open(score->distributions, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    return score->descriptor >= 0 || err_set_errno(err, "%s", score->distributions);
+}
+
 static bool work(struct score *score, const struct operands *files, struct err *err)
 {
     return model_choice_resolve(&score->model, err) && read_text(score, files, err) &&
-           client_open(&score->client, false, err) &&
+           open_distributions(score, err) && client_open(&score->client, false, err) &&
            client_open_model(&score->client, &score->model, err) &&
            score_text(score, err);
 }
 
 static int run(int argc, char **argv)
 {
-    struct score score = { 0 };
+    struct score score = { .descriptor = -1 };
     struct operands files;
     struct err err = { 0 };
     int code;
@@ -155,6 +169,8 @@ static int run(int argc, char **argv)
     score.tokens = json_array();
     code = work(&score, &files, &err) ? EXIT_OK : complain("score", &err);
     client_close(&score.client);
+    if (score.descriptor >= 0)
+        close(score.descriptor);
     json_decref(score.tokens);
     str_release(&score.text);
     return code;

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "app/engine_worker.h"
 #include "app/messages.h"
@@ -241,22 +242,24 @@ static bool score(struct scoring *scoring, const json_t *body, struct err *err)
                         err);
 }
 
-// Runs score with the file for the distributions open, if there is to be one.
+// Runs score with the file for the distributions, if one came along. It is known by its
+// name to whoever reads an error.
 static bool score_into(struct scoring *scoring, const json_t *body, struct err *err)
 {
-    const char *path;
-    bool ok;
+    const char *name;
+    bool ok, written;
 
-    if (!wire_get_optional_string(body, "distributions", &path, err))
+    if (!wire_get_optional_string(body, "distributions", &name, err))
         return false;
-    if (path == NULL)
+    if (name == NULL)
         return score(scoring, body, err);
-    scoring->distributions = fopen(path, "wbe");
+    scoring->distributions = fdopen(dup(scoring->worker->descriptor), "wb");
     if (scoring->distributions == NULL)
-        return err_set_errno(err, "%s", path);
+        return err_set_errno(err, "%s", name);
     ok = score(scoring, body, err);
-    if (ferror(scoring->distributions) || fclose(scoring->distributions) != 0)
-        ok = err_set_errno(err, "%s", path);
+    written = !ferror(scoring->distributions);
+    if (fclose(scoring->distributions) != 0 || !written)
+        ok = err_set_errno(err, "%s", name);
     return ok;
 }
 

@@ -18,14 +18,17 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "app/engine_lock.h"
 #include "app/engine_worker.h"
 #include "app/messages.h"
+#include "base/file.h"
 #include "base/log.h"
 
 #define TOKENS_PER_MESSAGE 256
@@ -240,6 +243,30 @@ static void restrict_process(void)
     signal(SIGINT, SIG_IGN); // Ctrl-C is for the front, which says WIRE_CANCEL
 }
 
+#if defined(__SANITIZE_ADDRESS__)
+#define WATCHED true
+#else
+#define WATCHED false
+#endif
+
+// A kernel that refuses a lock is no reason not to work: the model is not trusted, but
+// nothing is known against it either.
+static void lock_in(void)
+{
+    struct err err = { 0 }, no_cache = { 0 };
+    struct engine_lock lock = { .watched = WATCHED };
+    char *cache;
+
+    if (getenv("ORIEL_UNLOCK_ENGINE") != NULL)
+        return;
+    cache = file_xdg_directory("XDG_CACHE_HOME", ".cache", &no_cache);
+    if (cache != NULL && file_make_directories(cache, &no_cache)) // what is not there
+        lock.cache_directory = cache;                             // cannot be allowed
+    if (!engine_lock(&lock, &err))
+        log_line(LOG_ERROR, "the engine is not locked in: %s", err.text);
+    free(cache);
+}
+
 static void end_reader(struct worker *worker, pthread_t reader)
 {
     shutdown(worker->socket, SHUT_RDWR);
@@ -262,6 +289,7 @@ int engine_role_run(int socket)
 
     restrict_process();
     log_open("engine");
+    lock_in();
     worker.tokens = json_array();
     if (!send_answer(&worker, WIRE_HELLO, json_object()) ||
         pthread_create(&reader, NULL, read_requests, &worker) != 0)
