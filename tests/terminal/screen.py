@@ -21,10 +21,10 @@ program = os.path.join(build, "tests/app/oriel-fake")
 
 class Screen:
     """`oriel ARGS`, or a shell, on a screen of its own, with a home folder of its own
-    unless one is given."""
+    unless one is given. command: another program, or one that runs it."""
 
     def __init__(self, *args, script="", home=None, columns=80, rows=24, env=None,
-                 shell=False):
+                 shell=False, command=(program,)):
         if shutil.which("tmux") is None:
             raise tap.Skip("tmux is not installed")
         self.folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
@@ -38,7 +38,7 @@ class Screen:
                      **(env or {})}
         words = " ".join(quote(f"{key}={value}") for key, value in variables.items())
         args = [self.model if arg is MODEL else arg for arg in args]
-        command = " ".join(map(quote, [program, *args]))
+        command = " ".join(map(quote, [*command, *args]))
         path = quote(self.folder.name)
         scrubbed = ("env -u XDG_STATE_HOME -u XDG_CACHE_HOME -u NO_COLOR -u INPUTRC "
                     f"{words}")
