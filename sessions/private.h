@@ -27,6 +27,8 @@ struct sessions {
     int lock_fd;           // held as long as this instance lives; -1: none
     const char *read_only; // why, or NULL
     bool failed;           // a sync failed: what the file holds is unknown
+    bool unreadable;       // some call of the system failed: damage may be none
+    bool stale; // a write failed: what SQLite remembers of the file is read anew
     int64_t data_version;
     int busy_ms; // how long to wait for others
     int64_t busy_since_ns;

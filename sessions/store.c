@@ -61,7 +61,8 @@ static int find_cause(struct sessions *s, int code)
     sqlite3_file_control(s->db, "main", SQLITE_FCNTL_LAST_ERRNO, &error);
     if (error == ENOSPC || error == EDQUOT)
         return SQLITE_FULL;
-    return error == EIO && (code & 0xff) == SQLITE_CORRUPT ? SQLITE_IOERR_READ : code;
+    s->unreadable |= error == EIO || (code & 0xff) == SQLITE_IOERR;
+    return s->unreadable && (code & 0xff) == SQLITE_CORRUPT ? SQLITE_IOERR_READ : code;
 }
 
 bool store_fail(struct sessions *s, struct err *err)
@@ -231,11 +232,11 @@ bool store_int(struct sessions *s, struct err *err, int64_t *value, int64_t abse
     return step != STEP_FAILED;
 }
 
-// SQLite may already have rolled back by itself (disk full, I/O error). Without memory even
-// this may fail: whoever begins next tries again.
+// SQLite may already have rolled back by itself (disk full, I/O error). Without memory
+// even this may fail: it is tried twice, and again by whoever begins next.
 static void roll_back(struct sessions *s)
 {
-    if (sqlite3_get_autocommit(s->db) == 0)
+    for (int i = 0; i < 2 && sqlite3_get_autocommit(s->db) == 0; i++)
         sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
 }
 
@@ -244,6 +245,11 @@ bool store_begin(struct sessions *s, struct err *err)
     roll_back(s);
     if (s->read_only != NULL)
         return err_set(err, ERR_UNSUPPORTED, "%s: %s", s->path, s->read_only);
+    // FTS5 (seen in 3.40.1) keeps the totals of its index that it failed to read for want
+    // of memory, and would write them with the next message: it is made to forget.
+    if (s->stale && !store_run(s, err, "PRAGMA writable_schema = RESET", ""))
+        return false;
+    s->stale = false;
     return store_run(s, err, "BEGIN IMMEDIATE", "");
 }
 
@@ -252,6 +258,7 @@ bool store_end(struct sessions *s, bool ok, struct err *err)
     if (ok && store_run(s, err, "COMMIT", ""))
         return true;
     roll_back(s);
+    s->stale = true;
     return false;
 }
 
@@ -263,8 +270,7 @@ bool store_begin_read(struct sessions *s, struct err *err)
 
 void store_end_read(struct sessions *s)
 {
-    if (sqlite3_get_autocommit(s->db) == 0)
-        sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL);
+    roll_back(s);
 }
 
 bool store_text(sqlite3_stmt *statement, int column, struct arena *arena,
