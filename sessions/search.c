@@ -20,7 +20,8 @@
 #define TERM_LIMIT     32   // words and phrases of one query; more are ignored
 #define QUERY_LIMIT    4096 // bytes of one query; more are ignored
 #define HITS_DEFAULT   50
-#define SNIPPET_BEFORE 60 // bytes before a match, when the texts are read
+#define RANKED_LIMIT   10000 // matches; of more than these the newest come first
+#define SNIPPET_BEFORE 60    // bytes before a match, when the texts are read
 #define SNIPPET_AFTER  120
 
 struct term {
@@ -121,8 +122,8 @@ static void parse_query(const char *text, size_t len, struct query *query)
     }
 }
 
-// "one" "two three" "fou" *
-static void write_fts(const struct query *query, struct str *out)
+// "one" "two three" "fou" *; without the star when only whole words are wanted.
+static void write_fts(const struct query *query, bool whole, struct str *out)
 {
     for (size_t i = 0; i < query->count; i++) {
         const struct term *term = &query->terms[i];
@@ -130,7 +131,7 @@ static void write_fts(const struct query *query, struct str *out)
         str_append(out, i > 0 ? " \"" : "\"");
         for (size_t k = 0; k < term->len; k++) // a quote cannot be inside a term
             str_append_char(out, term->text[k] != '\0' ? term->text[k] : ' ');
-        str_append(out, term->last ? "\" *" : "\"");
+        str_append(out, term->last && !whole ? "\" *" : "\"");
     }
 }
 
@@ -235,6 +236,46 @@ static bool collect(struct sessions *s, const char *sql, const char *text,
     return step == STEP_DONE;
 }
 
+#define FROM_PARTS                                                                       \
+    "SELECT " HIT_COLUMNS "m.id, m.role, m.created_ms, "                                 \
+    "snippet(parts_index, 0, char(2), char(3), '…', 16) "                              \
+    "FROM parts_index JOIN parts p ON p.key = parts_index.rowid "                        \
+    "JOIN messages m ON m.key = p.message "                                              \
+    "JOIN conversations c ON c.key = m.conversation WHERE parts_index MATCH ?1 "
+
+static bool has_many(struct sessions *s, const char *fts, bool *many, struct err *err)
+{
+    int64_t matches = 0;
+    bool ok = store_int(s, err, &matches, 0,
+                        "SELECT count(*) FROM (SELECT 1 FROM parts_index "
+                        "WHERE parts_index MATCH ?1 LIMIT ?2)",
+                        "si", fts, (int64_t)RANKED_LIMIT + 1);
+
+    *many = matches > RANKED_LIMIT;
+    return ok;
+}
+
+// Ranking reads every match: for words that are everywhere it would take seconds and say
+// nothing. Nor are beginnings of words looked for when the whole words are everywhere.
+static bool search_parts(struct sessions *s, const struct query *query, struct str *fts,
+                         struct arena *arena, struct results *results, struct err *err)
+{
+    bool ok, many;
+
+    str_reset(fts);
+    write_fts(query, true, fts);
+    ok = has_many(s, fts->data, &many, err);
+    if (ok && !many) {
+        str_reset(fts);
+        write_fts(query, false, fts);
+        ok = has_many(s, fts->data, &many, err);
+    }
+    return ok && collect(s,
+                         many ? FROM_PARTS "ORDER BY parts_index.rowid DESC LIMIT ?2"
+                              : FROM_PARTS "ORDER BY parts_index.rank LIMIT ?2",
+                         fts->data, NULL, arena, results, err);
+}
+
 static bool search_indexes(struct sessions *s, const struct query *query,
                            struct arena *arena, struct results *results, struct err *err)
 {
@@ -242,21 +283,14 @@ static bool search_indexes(struct sessions *s, const struct query *query,
     bool ok;
 
     str_init(&fts, 0);
-    write_fts(query, &fts);
+    write_fts(query, false, &fts);
     ok = collect(s,
                  "SELECT " HIT_COLUMNS "'', 'user', c.updated_ms, "
                  "snippet(titles_index, -1, char(2), char(3), '…', 16) "
                  "FROM titles_index JOIN conversations c ON c.key = titles_index.rowid "
                  "WHERE titles_index MATCH ?1 ORDER BY titles_index.rank LIMIT ?2",
                  fts.data, NULL, arena, results, err) &&
-         collect(s,
-                 "SELECT " HIT_COLUMNS "m.id, m.role, m.created_ms, "
-                 "snippet(parts_index, 0, char(2), char(3), '…', 16) "
-                 "FROM parts_index JOIN parts p ON p.key = parts_index.rowid "
-                 "JOIN messages m ON m.key = p.message "
-                 "JOIN conversations c ON c.key = m.conversation "
-                 "WHERE parts_index MATCH ?1 ORDER BY parts_index.rank LIMIT ?2",
-                 fts.data, NULL, arena, results, err);
+         search_parts(s, query, &fts, arena, results, err);
     str_release(&fts);
     return ok;
 }

@@ -305,7 +305,8 @@ struct sessions_hit {
 };
 
 struct sessions_hits {
-    struct sessions_hit *hits; // titles first, then the best matches
+    struct sessions_hit *hits; // titles first, then the best matches (of
+                               // very many: the newest)
     size_t count;
 };
 

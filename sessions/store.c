@@ -378,6 +378,7 @@ static bool configure(struct sessions *s, struct err *err)
     return store_run(s, err, "PRAGMA foreign_keys = ON", "") &&
            store_run(s, err, "PRAGMA cell_size_check = ON", "") &&
            store_run(s, err, "PRAGMA mmap_size = 0", "") &&
+           store_run(s, err, "PRAGMA cache_size = -8000", "") && // KiB
            store_run(s, err, "PRAGMA secure_delete = ON", "") &&
            (s->directory != NULL || store_run(s, err, "PRAGMA temp_store = MEMORY", ""));
 }
