@@ -35,11 +35,12 @@
 #include "base/log.h"
 #include "config.h"
 
-#define STOP_NS      ((int64_t)3000000000) // for the engine to stop before it is killed
-#define DRAFT_NS     ((int64_t)1000000000)
-#define LIST_NS      ((int64_t)1000000000)
-#define FAILURES_MAX 3
-#define ARENA_BYTES  ((size_t)512 << 20)
+#define STOP_NS        ((int64_t)3000000000) // for the engine to stop before it is killed
+#define DRAFT_NS       ((int64_t)1000000000)
+#define LIST_NS        ((int64_t)1000000000)
+#define FAILURES_MAX   3
+#define PICTURE_WEIGHT 1024 // bytes of text that take about as many tokens
+#define ARENA_BYTES    ((size_t)512 << 20)
 
 // ---------------------------------------------------------------------------
 // Status
@@ -170,6 +171,8 @@ bool controller_open_model(struct controller *c, const char *name, struct err *e
     c->model = choice;
     c->model.name = NULL; // its files are known now, and the name is borrowed
     c->failures = 0;
+    c->skipped = 0; // it may have more room
+    controller_show_skipped(c);
     start_engine(c);
     return true;
 }
@@ -239,18 +242,41 @@ static void generated(struct controller *c, json_t *answer)
     enter(c, STATE_READY, ""); // which is seen at once
 }
 
-// The prompt is too long: the oldest turn leaves. false when there is nothing to leave.
+// About how much of the context a message takes, in bytes of text.
+static size_t weight(const struct message *message)
+{
+    size_t sum = 0;
+
+    for (size_t i = 0; i < message->part_count; i++)
+        sum += message->parts[i].kind == PART_TEXT ? message->parts[i].text_len
+                                                   : PICTURE_WEIGHT;
+    return sum;
+}
+
+// The prompt is too long: the oldest turns leave, up to a quarter of it or a bit more, so
+// that there is room for a reply, and for some turns that begin as the one before did
+// (what begins alike is not computed again). false when there is nothing to leave.
 static bool shorten(struct controller *c)
 {
     size_t first = c->path.count > 0 && c->path.messages[0].content.role == ROLE_SYSTEM;
-    size_t next = first + c->skipped;
+    size_t left = 0, all = 0, skipped = 0;
 
-    do
-        next++;
-    while (next < c->path.count && c->path.messages[next].content.role != ROLE_USER);
-    if (next >= c->path.count)
+    for (size_t i = first + c->skipped; i < c->path.count; i++)
+        all += weight(&c->path.messages[i].content);
+    for (size_t i = first + c->skipped; i < c->path.count; i++) {
+        const struct message *message = &c->path.messages[i].content;
+
+        if (message->role == ROLE_USER && i > first + c->skipped) {
+            skipped = i - first;
+            if (left >= all / 4)
+                break;
+        }
+        left += weight(message);
+    }
+    if (skipped == 0)
         return false;
-    c->skipped = next - first;
+    c->skipped = skipped;
+    controller_show_skipped(c);
     return true;
 }
 
@@ -432,9 +458,6 @@ void controller_begin_reply(struct controller *c)
         ui_error(c->ui, &err);
         return;
     }
-    if (c->skipped > 0)
-        ui_notice(c->ui, "The first %zu messages no longer fit into the context.",
-                  c->skipped);
     c->token_count = 0;
     c->flushed_ns = clock_ns();
     enter(c, STATE_WRITING, "looking at the pictures");
@@ -752,6 +775,7 @@ static void end(struct controller *c)
     free(c->end_error);
     free(c->search);
     free(c->queued);
+    free(c->questions);
     free(c->model_name);
     free(c->model_hash);
     str_release(&c->reply_text);

@@ -75,14 +75,16 @@ struct controller {
     char *queued;                // sent before it could go, or NULL
     bool blind_told;             // that the model cannot see what is attached
 
-    size_t skipped; // messages at the beginning that no longer fit into the context
+    size_t skipped;    // messages at the beginning that no longer fit into the context
+    size_t *questions; // the blocks of what the person said, in the order of the path
+    size_t question_count, question_cap;
 
     // the reply
     struct generation_settings settings;
     bool seed_fixed;
     bool reply_due; // as soon as the engine is ready
     struct sessions_reply *reply;
-    struct str reply_text; // all of it, should the store refuse it
+    struct str reply_text;         // all of it, should the store refuse it
     struct sessions_reply_end end; // how it ended, when it could not be saved yet
     char *end_error;
     bool unsaved;
@@ -132,6 +134,8 @@ void controller_unqueue(struct controller *c);
 // controller_show_end says beside a block how the last message ended.
 bool controller_load(struct controller *c, struct err *err);
 void controller_show(struct controller *c);
+// Shows where on the path the model's context begins.
+void controller_show_skipped(struct controller *c);
 void controller_show_message(struct picture_blocks *blocks,
                              const struct sessions_message *message);
 // What stands beside a message: which version it is, how it ended. free() it.

@@ -131,6 +131,7 @@ static bool go_to_sibling(struct controller *c, int by, struct err *err)
     index = (message->sibling_index + count + (size_t)by) % count;
     if (!sessions_select(c->sessions, ids[index], err) || !controller_load(c, err))
         return false;
+    c->skipped = 0; // it was of the other path
     controller_show(c);
     return true;
 }

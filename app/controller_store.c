@@ -118,14 +118,39 @@ void controller_show_message(struct picture_blocks *blocks,
     free(beside);
 }
 
+// One message of the path.
+static void show_next(struct controller *c, const struct sessions_message *message)
+{
+    if (message->content.role == ROLE_USER) {
+        c->questions = alloc_grow(c->questions, c->question_count, &c->question_cap,
+                                  sizeof(*c->questions));
+        c->questions[c->question_count++] = ui_block_count(c->ui);
+    }
+    controller_show_message(&c->pictures, message);
+}
+
 void controller_show(struct controller *c)
 {
     ui_hold(c->ui);
     ui_truncate(c->ui, 0);
+    c->question_count = 0;
     for (size_t i = 0; i < c->path.count; i++)
-        controller_show_message(&c->pictures, &c->path.messages[i]);
+        show_next(c, &c->path.messages[i]);
+    controller_show_skipped(c);
     ui_follow(c->ui);
     ui_let(c->ui);
+}
+
+// What leaves, leaves up to a question.
+void controller_show_skipped(struct controller *c)
+{
+    size_t first = c->path.count > 0 && c->path.messages[0].content.role == ROLE_SYSTEM;
+    size_t before = 0;
+
+    for (size_t i = 0; i < first + c->skipped && i < c->path.count; i++)
+        before += c->path.messages[i].content.role == ROLE_USER;
+    if (before < c->question_count)
+        ui_read_from(c->ui, c->skipped > 0 ? c->questions[before] : 0);
 }
 
 void controller_show_end(struct controller *c, size_t block)
@@ -197,6 +222,7 @@ void controller_new(struct controller *c)
     c->path = (struct sessions_path){ 0 };
     set_title(c, NULL);
     ui_truncate(c->ui, 0);
+    c->question_count = 0;
     ui_notice(c->ui, "Type a message and press Enter. %s shows all commands.",
               c->plain ? "/help" : "F1");
     if (c->system != NULL)
@@ -261,7 +287,7 @@ bool controller_send(struct controller *c, const char *text, struct err *err)
     if (c->editing || begins)
         controller_show(c);
     else if (c->path.count > 0)
-        controller_show_message(&c->pictures, &c->path.messages[c->path.count - 1]);
+        show_next(c, &c->path.messages[c->path.count - 1]);
     c->editing = c->draft_dirty = false;
     controller_set_attached(c, NULL);
     free(c->system);

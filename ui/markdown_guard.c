@@ -67,8 +67,8 @@ static bool in_code_span(const char *line, const char *at, const char *end)
     return inside && memchr(at, '`', (size_t)(end - at)) != NULL;
 }
 
-// The fence that a line consists of, after its indentation and quote marks: its character and
-// length, or 0.
+// The fence that a line consists of, after its indentation and quote marks: its character
+// and length, or 0.
 static size_t fence_length(const char *line, const char *end, char *character)
 {
     const char *at = line;
@@ -88,8 +88,8 @@ static void guard_line(const char *line, const char *end, struct str *safe)
 {
     for (const char *at = line; at < end; at++) {
         str_append_char(safe, *at);
-        if (*at == ']' && at + 1 < end && at[1] == '(' && !link_is_complete(at + 2, end) &&
-            !in_code_span(line, at, end))
+        if (*at == ']' && at + 1 < end && at[1] == '(' &&
+            !link_is_complete(at + 2, end) && !in_code_span(line, at, end))
             str_append_char(safe, '\\');
     }
 }

@@ -3,7 +3,7 @@
 //
 // Blocks are written when they are added; when the owner adds again what was written at
 // the same place before (it shows a conversation anew), nothing is written. While a reply
-// is being written there is no prompt, and the terminal is as it was.
+// is being written there is no prompt.
 #include "ui/plain.h"
 
 #include <errno.h>
@@ -15,38 +15,37 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include <readline/readline.h>
-
 #include "base/alloc.h"
 #include "base/base64.h"
 #include "base/log.h"
 #include "base/printable.h"
-#include "ui/completion.h"
 #include "ui/events.h"
 #include "ui/help.h"
-#include "ui/lines_sent.h"
+#include "ui/prompt.h"
 
-#define PROMPT     "You: "
 #define COPY_MAX   ((size_t)74994) // as terminal.c
 #define LEAVE_NS   ((int64_t)3000000000)
 #define WORD_MAX   20 // bytes of a word that has not ended
+#define QUOTED     40 // bytes of a message, to name it
 #define EVENTS_LOW (EVENTS_MAX / 2)
 
 struct plain {
     struct events events;
+    struct prompt *prompt;
+    bool mid_line;      // what was written last has not ended its line
     struct str *blocks; // what stands on the terminal, [count] of it still valid
     size_t count, written, cap;
     size_t streaming;  // the block that is being written; SIZE_MAX: none
     size_t shown;      // bytes of it that are on the terminal
-    bool editing;      // readline has the terminal
+    char *speaker;     // of it, until its first word; NULL: has been said
     bool awaiting;     // the owner has not answered what was sent
     bool busy;         // a reply is being written
     bool list_due;     // the next list is wanted
-    char *typed;       // kept while readline does not have the terminal
     char *sent;        // stands on the terminal already
     struct str state;  // that was said last
     struct str meta;   // that was said last
     size_t meta_block; // of which
+    size_t read_from;  // that was said last
     struct str around; // pictures that were said last
     char **ids;        // of the list that was written last
     size_t id_count;
@@ -55,15 +54,16 @@ struct plain {
     int64_t leave_ns;
 };
 
-static struct plain *the_plain; // readline's functions take no argument of ours
-
 // ---------------------------------------------------------------------------
 // Writing
 
-static void put(const char *bytes, size_t len)
+static void put(struct plain *plain, const char *bytes, size_t len)
 {
     struct str text;
 
+    if (len == 0)
+        return;
+    plain->mid_line = bytes[len - 1] != '\n';
     str_init(&text, 0);
     printable_append(&text, bytes, len);
     fwrite(text.data, 1, text.len, stdout);
@@ -72,23 +72,18 @@ static void put(const char *bytes, size_t len)
 }
 
 // What is being typed stays above, and comes back with the next prompt.
-static void interrupt_editing(struct plain *plain)
+static void begin_line(struct plain *plain)
 {
-    if (!plain->editing)
-        return;
-    free(plain->typed);
-    plain->typed = alloc_string(rl_line_buffer);
-    rl_callback_handler_remove();
-    plain->editing = false;
-    put("\n", 1);
+    if (prompt_hide(plain->prompt) || plain->mid_line)
+        put(plain, "\n", 1);
 }
 
 static void say(struct plain *plain, const char *before, const char *text, size_t len)
 {
-    interrupt_editing(plain);
-    put(before, strlen(before));
-    put(text, len);
-    put("\n", 1);
+    begin_line(plain);
+    put(plain, before, strlen(before));
+    put(plain, text, len);
+    begin_line(plain);
 }
 
 static void remark(struct plain *plain, const char *text)
@@ -145,35 +140,33 @@ static void push_line(struct plain *plain, char *line)
     free(argument);
 }
 
-static void on_line(char *line)
+static void on_line(void *user, char *line)
 {
-    struct plain *plain = the_plain;
+    struct plain *plain = user;
 
-    rl_callback_handler_remove();
-    plain->editing = false;
     if (line == NULL) {
         plain->awaiting = true;
         events_push(&plain->events,
                     &(struct ui_event){ .kind = UI_EVENT_ACTION, .action = UI_QUIT });
     } else if (line[strspn(line, " \t\n")] != '\0') {
-        history_remember(line);
         push_line(plain, line);
     }
     free(line);
     events_push(&plain->events, &(struct ui_event){ .kind = UI_EVENT_TYPED });
 }
 
+static void edit(struct plain *plain)
+{
+    if (plain->events.count < EVENTS_LOW && prompt_edit(plain->prompt))
+        events_push(&plain->events, &(struct ui_event){ .kind = UI_EVENT_TYPED });
+}
+
 void plain_paint(struct plain *plain)
 {
-    if (plain->editing || plain->busy || plain->awaiting)
+    if (plain->busy || plain->awaiting)
         return;
-    rl_callback_handler_install(PROMPT, on_line);
-    plain->editing = true;
-    if (plain->typed != NULL)
-        rl_insert_text(plain->typed);
-    free(plain->typed);
-    plain->typed = NULL;
-    rl_redisplay();
+    prompt_show(plain->prompt);
+    edit(plain);
 }
 
 // ---------------------------------------------------------------------------
@@ -197,18 +190,6 @@ static void on_interrupt(struct plain *plain)
     }
 }
 
-static void stop(struct plain *plain)
-{
-    sigset_t stop;
-
-    interrupt_editing(plain);
-    sigemptyset(&stop);
-    sigaddset(&stop, SIGTSTP);
-    kill(0, SIGTSTP);
-    sigprocmask(SIG_UNBLOCK, &stop, NULL); // it stops here
-    sigprocmask(SIG_BLOCK, &stop, NULL);
-}
-
 static void read_signal(struct plain *plain)
 {
     struct signalfd_siginfo info;
@@ -217,10 +198,11 @@ static void read_signal(struct plain *plain)
         return;
     if (info.ssi_signo == SIGINT)
         on_interrupt(plain);
-    else if (info.ssi_signo == SIGTSTP)
-        stop(plain);
-    else if (info.ssi_signo == SIGWINCH)
-        rl_resize_terminal();
+    else if (info.ssi_signo == SIGTSTP) {
+        begin_line(plain);
+        prompt_stop(plain->prompt);
+    } else if (info.ssi_signo == SIGWINCH)
+        prompt_resized(plain->prompt);
     else
         events_push(&plain->events, &(struct ui_event){ .kind = UI_EVENT_SIGNAL,
                                                         .signal = (int)info.ssi_signo });
@@ -228,7 +210,7 @@ static void read_signal(struct plain *plain)
 
 void plain_fds(const struct plain *plain, struct pollfd fds[SCREEN_FDS])
 {
-    bool listen = plain->editing && plain->events.count < EVENTS_LOW;
+    bool listen = prompt_has_room(plain->prompt) && plain->events.count < EVENTS_LOW;
 
     fds[0] = (struct pollfd){ .fd = listen ? STDIN_FILENO : -1, .events = POLLIN };
     fds[1] = (struct pollfd){ .fd = plain->signals, .events = POLLIN };
@@ -246,10 +228,9 @@ void plain_read(struct plain *plain)
             return;
         if (fds[1].revents != 0)
             read_signal(plain);
-        if (fds[0].revents == 0 || !plain->editing)
-            continue;
-        rl_callback_read_char();
-        events_push(&plain->events, &(struct ui_event){ .kind = UI_EVENT_TYPED });
+        if (fds[0].revents != 0)
+            prompt_read(plain->prompt);
+        edit(plain);
     }
 }
 
@@ -297,15 +278,9 @@ struct plain *plain_open(const struct ui_params *params, struct err *err)
     str_init(&plain->state, 0);
     str_init(&plain->around, 0);
     str_init(&plain->meta, 0);
-    the_plain = plain;
     setlocale(LC_ALL, "");
     setlocale(LC_NUMERIC, "C");
-    rl_readline_name = "oriel";
-    rl_catch_signals = 0;
-    rl_catch_sigwinch = 0;
-    rl_change_environment = 0;
-    completion_install();
-    history_open(params->history_path);
+    plain->prompt = prompt_open(params->history_path, on_line, plain);
     if (watch_signals(plain, err))
         return plain;
     plain_close(&plain);
@@ -327,12 +302,8 @@ void plain_close(struct plain **plain)
 
     if (p == NULL)
         return;
-    if (p->editing)
-        rl_callback_handler_remove();
-    if (p->editing || p->streaming != SIZE_MAX)
-        put("\n", 1);
-    history_close();
-    completion_release();
+    begin_line(p);
+    prompt_close(&p->prompt);
     if (p->signals >= 0)
         close(p->signals);
     sigprocmask(SIG_SETMASK, &p->old_mask, NULL);
@@ -344,11 +315,10 @@ void plain_close(struct plain **plain)
     str_release(&p->state);
     str_release(&p->around);
     str_release(&p->meta);
-    free(p->typed);
+    free(p->speaker);
     free(p->sent);
     free(p);
     *plain = NULL;
-    the_plain = NULL;
 }
 
 // ---------------------------------------------------------------------------
@@ -374,6 +344,18 @@ static void forget_from(struct plain *plain, size_t block)
         str_release(&plain->blocks[--plain->written]);
 }
 
+// Who speaks, once there is something to be said: remarks may come before it.
+static void say_speaker(struct plain *plain)
+{
+    if (plain->speaker == NULL)
+        return;
+    begin_line(plain);
+    put(plain, plain->speaker, strlen(plain->speaker));
+    put(plain, ": ", plain->speaker[0] != '\0' ? 2 : 0);
+    free(plain->speaker);
+    plain->speaker = NULL;
+}
+
 // Whole words only, until the end, unless they are very long.
 static void show_stream(struct plain *plain, bool all)
 {
@@ -385,7 +367,10 @@ static void show_stream(struct plain *plain, bool all)
         end--;
     if (text->len - end > WORD_MAX)
         end = text->len;
-    put(text->data + plain->shown, end - plain->shown);
+    if (end == plain->shown && !all)
+        return;
+    say_speaker(plain);
+    put(plain, text->data + plain->shown, end - plain->shown);
     plain->shown = end;
 }
 
@@ -394,7 +379,7 @@ static void end_stream(struct plain *plain)
     if (plain->streaming == SIZE_MAX)
         return;
     show_stream(plain, true);
-    put("\n", 1);
+    begin_line(plain);
     plain->streaming = SIZE_MAX;
 }
 
@@ -420,19 +405,18 @@ static void write_block(struct plain *plain, const struct ui_block *block,
         plain->sent = NULL;
         return;
     }
-    interrupt_editing(plain);
-    put(speaker(block), strlen(speaker(block)));
-    put(speaker(block)[0] != '\0' ? ": " : "", speaker(block)[0] != '\0' ? 2 : 0);
-    if (block->kind == UI_BLOCK_IMAGE)
-        put("(picture) ", strlen("(picture) "));
+    plain->speaker = alloc_string(speaker(block));
     if (block->streaming) {
         plain->streaming = index;
         plain->shown = 0;
         show_stream(plain, false);
         return;
     }
-    put(text->data, text->len);
-    put("\n", 1);
+    say_speaker(plain);
+    if (block->kind == UI_BLOCK_IMAGE)
+        put(plain, "(picture) ", strlen("(picture) "));
+    put(plain, text->data, text->len);
+    begin_line(plain);
     if (block->meta != NULL && block->meta[0] != '\0')
         remark(plain, block->meta);
 }
@@ -483,6 +467,36 @@ void plain_truncate(struct plain *plain, size_t count)
         plain->count = count;
     if (plain->meta_block >= count)
         str_reset(&plain->meta);
+    if (plain->read_from >= count)
+        plain->read_from = 0;
+}
+
+// "two plus two is ...": enough of a text to find it again.
+static char *beginning(const struct str *text)
+{
+    size_t len = strcspn(text->data, "\n"), end = len < QUOTED ? len : QUOTED;
+
+    while (end < len && end > 0 && text->data[end] != ' ')
+        end--;
+    if (end == 0 && len > 0)
+        end = len;
+    return alloc_printf("%.*s%s", (int)end, text->data, end < text->len ? " ..." : "");
+}
+
+void plain_read_from(struct plain *plain, size_t block)
+{
+    char *quoted, *line;
+
+    if (block == plain->read_from || block >= plain->count)
+        return;
+    plain->read_from = block;
+    if (block == 0)
+        return;
+    quoted = beginning(&plain->blocks[block]);
+    line = alloc_printf("the model no longer reads what was said before: %s", quoted);
+    remark(plain, line);
+    free(quoted);
+    free(line);
 }
 
 // ---------------------------------------------------------------------------
@@ -541,18 +555,15 @@ void plain_hint(struct plain *plain, const char *text)
 
 const char *plain_message(const struct plain *plain)
 {
-    if (plain->editing)
-        return rl_line_buffer;
-    return plain->typed != NULL ? plain->typed : "";
+    return prompt_text(plain->prompt);
 }
 
 void plain_set_message(struct plain *plain, const char *text)
 {
     if (strcmp(plain_message(plain), text) == 0)
         return;
-    interrupt_editing(plain);
-    free(plain->typed);
-    plain->typed = alloc_string(text);
+    begin_line(plain);
+    prompt_set_text(plain->prompt, text);
 }
 
 void plain_insert(struct plain *plain, const char *text)
@@ -589,7 +600,7 @@ bool plain_copy(struct plain *plain, const char *text, size_t len)
 
     if (len > COPY_MAX || name == NULL || strcmp(name, "dumb") == 0)
         return false;
-    interrupt_editing(plain);
+    begin_line(plain);
     str_init(&sequence, 0);
     str_append(&sequence, "\033]52;c;");
     base64_encode(text, len, &sequence);

@@ -26,6 +26,7 @@ void plain_append(struct plain *plain, size_t block, const char *text, size_t le
 void plain_finish_block(struct plain *plain, size_t block, const char *meta);
 size_t plain_block_count(const struct plain *plain);
 void plain_truncate(struct plain *plain, size_t count);
+void plain_read_from(struct plain *plain, size_t block);
 void plain_set_status(struct plain *plain, const struct ui_status *status);
 void plain_set_entries(struct plain *plain, const char *heading,
                        const struct ui_entry *entries, size_t count);

@@ -980,6 +980,14 @@ void screen_follow(struct screen *screen)
     transcript_end(&screen->transcript);
 }
 
+void screen_read_from(struct screen *screen, size_t block)
+{
+    screen->dirty = true;
+    if (block > 0 && block != screen->transcript.read_from)
+        set_hint(screen, "The oldest turns have left the model's context");
+    transcript_read_from(&screen->transcript, block);
+}
+
 void screen_set_picture(struct screen *screen, size_t block,
                         const struct ui_picture *picture)
 {

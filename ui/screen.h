@@ -39,6 +39,7 @@ void screen_finish_block(struct screen *screen, size_t block, const char *meta);
 size_t screen_block_count(const struct screen *screen);
 void screen_truncate(struct screen *screen, size_t count);
 void screen_follow(struct screen *screen);
+void screen_read_from(struct screen *screen, size_t block);
 void screen_set_picture(struct screen *screen, size_t block,
                         const struct ui_picture *picture);
 void screen_set_status(struct screen *screen, const struct ui_status *status);

@@ -8,8 +8,8 @@
 // standard error (ours and the engine's) goes into memory; it is shown, made harmless,
 // when the terminal is given back. (3) The terminal is given back as it was on every way
 // out: by terminal_close, by the handlers of the fatal signals on a stack of their own,
-// when memory runs out, and after SIGKILL by the watcher. A process has one terminal; what the handlers need is the one
-// global.
+// when memory runs out, and after SIGKILL by the watcher. A process has one terminal;
+// what the handlers need is the one global.
 #ifndef ORIEL_UI_TERMINAL_H
 #define ORIEL_UI_TERMINAL_H
 
@@ -26,8 +26,8 @@ struct terminal;
 // if wanted. ERR_USAGE when there is no terminal, ERR_UNSUPPORTED when it cannot do it.
 struct terminal *terminal_open(bool mouse, struct err *err);
 void terminal_close(struct terminal **terminal);
-// For each thread that draws: its fatal signals are handled on a stack of their own, until
-// it ends.
+// For each thread that draws: its fatal signals are handled on a stack of their own,
+// until it ends.
 void terminal_use_signal_stack(bool on);
 
 int terminal_input_fd(const struct terminal *terminal);

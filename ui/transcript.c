@@ -11,6 +11,7 @@
 #include "ui/glyph.h"
 #include "ui/markdown.h"
 
+#define RULE_LINES  2 // the rule and a blank one, if it is not wrapped
 #define THINK_BEGIN "<think>"
 #define THINK_END   "</think>"
 
@@ -39,6 +40,8 @@ void transcript_truncate(struct transcript *transcript, size_t count)
         release_block(transcript, &transcript->blocks[--transcript->count]);
     if (transcript->bottom > count)
         transcript->bottom = count;
+    if (transcript->read_from >= count)
+        transcript->read_from = 0;
     transcript->found = false;
     if (transcript->top >= transcript->count)
         transcript->follow = true;
@@ -289,6 +292,33 @@ static void put_beside(struct block *block, int width)
     lines_release(&right);
 }
 
+static void put_dashes(struct styled *rule, int count)
+{
+    for (; count > 0; count--)
+        styled_add(rule, STYLE_MUTED, "─");
+}
+
+// What the person can still read and the model cannot.
+static void put_end_of_memory(const struct transcript *transcript, struct block *block)
+{
+    const char *text = transcript->blocks[0].kind == UI_BLOCK_SYSTEM
+                           ? "above this line the model reads only the instructions"
+                           : "above this line the model no longer reads";
+    int width = transcript->width, dashes = width - text_width(text, strlen(text)) - 2;
+    bool beside = dashes >= 2; // else below
+    struct styled rule;
+
+    styled_init(&rule);
+    put_dashes(&rule, beside ? dashes / 2 : 0);
+    styled_add(&rule, STYLE_NOTICE, beside ? " " : "");
+    styled_add(&rule, STYLE_NOTICE, text);
+    styled_add(&rule, STYLE_NOTICE, beside ? " " : "\n");
+    put_dashes(&rule, beside ? dashes - dashes / 2 : width);
+    lines_wrap(&block->lines, &rule, &(struct wrapping){ .width = width });
+    lines_end(&block->lines, STYLE_TEXT);
+    styled_release(&rule);
+}
+
 // The lines are made again when the picture needs other ones.
 static void fit_picture(struct transcript *transcript, struct block *block)
 {
@@ -309,6 +339,8 @@ static struct block *laid_out(struct transcript *transcript, size_t index)
     if (block->width == width)
         return block;
     lines_reset(&block->lines);
+    if (transcript->read_from > 0 && index == transcript->read_from)
+        put_end_of_memory(transcript, block);
     if (block->beside_label == NULL)
         put_heading(block);
     switch (block->kind) {
@@ -436,6 +468,25 @@ void transcript_fold(struct transcript *transcript)
         transcript->blocks[i].unfolded = !transcript->blocks[i].unfolded;
         transcript->blocks[i].width = 0;
     }
+}
+
+void transcript_read_from(struct transcript *transcript, size_t index)
+{
+    size_t before = transcript->read_from;
+
+    if (index >= transcript->count)
+        index = 0;
+    if (index == before)
+        return;
+    transcript->read_from = index;
+    if (before > 0)
+        transcript->blocks[before].width = 0;
+    transcript->blocks[index].width = 0;
+    if (transcript->top == before && before > 0) // what is read stays where it is
+        transcript->top_line -=
+            transcript->top_line < RULE_LINES ? transcript->top_line : RULE_LINES;
+    else if (transcript->top == index && index > 0 && transcript->top_line > 0)
+        transcript->top_line += RULE_LINES;
 }
 
 bool transcript_raw(struct transcript *transcript)

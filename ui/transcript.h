@@ -46,6 +46,7 @@ struct transcript {
     size_t found_block, found_line;
     bool found;
     bool raw; // replies are shown as they were written
+    size_t read_from;
 };
 // previews: of the same screen; borrowed.
 void transcript_init(struct transcript *transcript, struct previews *previews);
@@ -71,6 +72,9 @@ void transcript_begin(struct transcript *transcript);
 void transcript_fold(struct transcript *transcript);
 // Shows replies as they were written, or as Markdown; returns which it is now.
 bool transcript_raw(struct transcript *transcript);
+
+// A rule above block `index` says that the model reads from there on; 0: it reads all.
+void transcript_read_from(struct transcript *transcript, size_t index);
 
 // Goes to the next line above (or below) that contains text; NULL: the same text again.
 // false when there is none.

@@ -271,6 +271,13 @@ void ui_follow(struct ui *ui)
     ui_let(ui);
 }
 
+void ui_read_from(struct ui *ui, size_t block)
+{
+    ui_hold(ui);
+    FACE(ui, read_from, block);
+    ui_let(ui);
+}
+
 static void add_line(struct ui *ui, enum ui_block_kind kind, const char *text)
 {
     ui_add_block(

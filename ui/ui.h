@@ -18,8 +18,8 @@
 // terminals take them), encoder.c (the thread that makes them), previews.c, overlay.c
 // (pictures over the text), actions.def, help.c, pane.c (the list of conversations),
 // screen.c (where everything is,
-// which key does what), plain.c (the other face, without curses), events.c, ui.c (the
-// thread).
+// which key does what), plain.c (the other face, without curses), prompt.c (its line),
+// events.c, ui.c (the thread).
 #ifndef ORIEL_UI_UI_H
 #define ORIEL_UI_UI_H
 
@@ -113,6 +113,9 @@ void ui_finish_block(struct ui *ui, size_t block, const char *meta);
 size_t ui_block_count(struct ui *ui);
 void ui_truncate(struct ui *ui, size_t count); // keeps the first `count` blocks
 void ui_follow(struct ui *ui);                 // shows the end
+// What the model still has in its context: this block and all after it, and a system
+// message at the beginning. 0: everything. Shown as a rule above the block.
+void ui_read_from(struct ui *ui, size_t block);
 void ui_notice(struct ui *ui, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void ui_error(struct ui *ui, const struct err *err);

@@ -62,7 +62,8 @@ static _Noreturn void watch(int pipe, int terminal, const struct shared *shared,
     sigprocmask(SIG_SETMASK, &all, NULL);
     prctl(PR_SET_NAME, "oriel-watcher");
     setsid();
-    if (dup2(pipe, STDIN_FILENO) < 0 || dup2(terminal, STDOUT_FILENO) < 0)
+    // the terminal first: it may be standard input
+    if (dup2(terminal, STDOUT_FILENO) < 0 || dup2(pipe, STDIN_FILENO) < 0)
         _exit(1);
     close_range(STDERR_FILENO, ~0u, 0);
     while (read(STDIN_FILENO, &byte, 1) < 0 && errno == EINTR)

@@ -25,10 +25,10 @@ def chat(*args, **how):
     return screen
 
 
-def say(screen, text, *answer):
+def say(screen, text, *answer, gone=()):
     screen.type(text)
     screen.keys("Enter")
-    screen.wait(*answer)
+    screen.wait(*answer, gone=gone)
 
 
 def png(width, height, rgb):

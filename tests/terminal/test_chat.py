@@ -352,9 +352,41 @@ def test_without_a_model_it_says_what_to_do():
 
 
 def test_the_oldest_turns_leave_a_full_context():
-    with chat("--context", "120", "-s", "BE BRIEF") as screen:
+    with chat("--context", "120", "-s", "BE BRIEF", rows=40) as screen:
         say(screen, "one " * 8, "system<BE BRIEF>user<one one")
-        say(screen, "two", "no longer fit", "system<BE BRIEF>user<two>")
+        say(screen, "two", "model's context", "system<BE BRIEF>user<two>")
+        rule = "above this line the model reads only the instructions"
+        check(re.search(f"──── {rule} ────+\n\n You\n two\n", screen.text()), screen.text())
+        say(screen, "three", "<two>>user<three>", "ready  Fake")
+        check(re.search(f"── {rule} ─+\n\n You\n two\n", screen.text()), "it stays")
+        say(screen, "four " * 8, "You said: system<BE BRIEF>user<four four")
+        text = screen.wait("ready  Fake")
+        check(text.count(rule) == 1 and re.search(f"── {rule} ─+\n\n You\n four", text), text)
+        screen.tmux("resize-window", "-x", "20", "-y", "30")
+        screen.wait("above this line the\nmodel reads only the\ninstructions\n────────────────────\n\nYou\nfour")
+        screen.tmux("resize-window", "-x", "80", "-y", "40")
+        screen.wait(rule)
+        say(screen, "/retry", "2/2")
+        check(screen.text().count(rule) == 1, screen.text())
+        say(screen, "/new", "Type a message", gone=[rule])
+
+
+def test_the_line_where_the_context_begins_moves_nothing_that_is_read():
+    lines = hexadecimal("\n\n".join(f"line {n}" for n in range(20)))
+    with chat("--context", "300", script="token_ms=4 text=" + lines) as screen:
+        say(screen, "one", "line 19")
+        screen.wait("ready  Fake")
+        say(screen, "two", "two\n\n Fake 1B\n line 0")
+        screen.burst("three\n")
+        screen.wait("queued: three")
+        screen.keys("PageUp", "PageUp")
+        screen.wait("↓ more")
+        before = screen.lines()[:20]
+        screen.wait("The oldest turns have left")
+        check(screen.lines()[:20] == before, "it has moved")
+        screen.keys("C-Home")
+        screen.wait("line 1")
+        say(screen, "/find above this", "── above this line the model no longer reads ──")
 
 
 def test_the_end_is_followed_unless_one_scrolls():

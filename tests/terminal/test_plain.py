@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """The linear mode: everything once, from top to bottom, without curses."""
 import os
+import subprocess
 import sys
 import time
 
@@ -69,6 +70,13 @@ def test_commands_work_and_the_list_has_numbers():
         check(screen.ended() == 0)
 
 
+def test_it_is_said_from_where_on_the_model_reads():
+    with plain("--context", "80") as screen:
+        say(screen, "one " * 8, "user<one one")
+        say(screen, "two " * 4, "You said: user<two two",
+            "(the model no longer reads what was said before: two two two two )\nFake 1B: You")
+
+
 def test_pictures_are_words():
     with plain(script="vision") as screen:
         path = put(screen.home, "cat.png", png(4, 4, (255, 0, 0)))
@@ -89,6 +97,42 @@ def test_a_draft_comes_back_and_output_does_not_mix_with_typing():
         screen.kill()
         with plain(home=screen.home) as again:
             again.wait("You: half a thought")
+
+
+def test_what_is_typed_while_a_reply_is_written_waits_for_the_prompt():
+    with plain(script="token_ms=20 tokens=60") as screen:
+        say(screen, "go on", "Fake 1B: xxx")
+        screen.type("first line")
+        screen.keys("Enter")
+        screen.type("second li")
+        screen.keys("Left", "Left")
+        screen.type("-")
+        check("line" not in screen.text(), screen.text())
+        text = screen.wait("You: second -li")
+        check(f"Fake 1B: {'x' * 60}\nYou: first line\nFake 1B: {'x' * 60}\nYou: second -li" in text,
+              text)
+
+
+def test_a_paste_while_a_reply_is_written_is_not_sent():
+    with plain(script="token_ms=20 tokens=60") as screen:
+        say(screen, "go on", "Fake 1B: xxx")
+        screen.paste("one\ntwo\nthree")
+        text = screen.wait("three")
+        check("You: two" not in text and f"Fake 1B: {'x' * 60}\nYou: one" in text, text)
+
+
+def test_even_a_kill_gives_the_terminal_back():
+    with plain() as screen:
+        screen.kill()
+        tty = screen.tmux("display-message", "-p", "#{pane_tty}").strip()
+        with open(os.path.join(screen.folder.name, "before")) as file:
+            before = file.read()
+        end = time.monotonic() + 5
+        modes = lambda: subprocess.run(["stty", "-g", "-F", tty], capture_output=True,
+                                       text=True).stdout
+        while modes() != before:
+            check(time.monotonic() < end, modes(), before)
+            time.sleep(0.02)
 
 
 def test_the_modes_of_the_terminal_are_restored():
